@@ -1,0 +1,125 @@
+//! What understanding makes of a message before the stepper sees it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Locale;
+
+/// Everything the stepper may know of a message's meaning. Stored in the journal, so that a
+/// replay needs no model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The language of the message, where it shows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Locale>,
+    /// What it may mean, best first; `confidence` of all candidates sums to at most 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+    /// How sure understanding is that none of the pack's targets is meant, 0–1.
+    #[serde(default)]
+    pub out_of_scope: f32,
+    /// −1 (furious) to 1 (delighted).
+    #[serde(default)]
+    pub sentiment: f32,
+    /// Why the sentiment is what it is: the words that counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sentiment_words: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub target: Target,
+    /// A probability, 0–1.
+    pub confidence: f32,
+    /// The nearest example, for `trace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phrase: Option<String>,
+}
+
+/// Something a phrase can lead to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "name", rename_all = "snake_case")]
+pub enum Target {
+    /// A flow by name.
+    Flow(String),
+    /// An FAQ item by its dotted path, `delivery.cost`.
+    Faq(String),
+    /// A handoff trigger by its place in the pack, from 0.
+    Trigger(usize),
+}
+
+/// What a pack teaches.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSet {
+    pub locales: Vec<Locale>,
+    pub examples: Vec<Example>,
+    pub articles: Vec<Article>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Example {
+    pub target: Target,
+    /// None trains every language.
+    pub locale: Option<Locale>,
+    pub text: String,
+}
+
+/// A knowledge article of a pack.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Article {
+    /// Its path in the pack without the ending: `knowledge/shipping`.
+    pub id: String,
+    pub title: String,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// `customer` (the default) may be quoted to customers, `agent` only shown at the desk.
+    #[serde(default)]
+    pub audience: Audience,
+    pub locale: Option<Locale>,
+    /// Markdown.
+    pub body: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    #[default]
+    Customer,
+    Agent,
+}
+
+/// A passage of an article that answers a question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Passage {
+    pub article: String,
+    pub title: String,
+    pub text: String,
+    /// 0–1; under the pack's threshold it is not said.
+    pub confidence: f32,
+}
+
+/// What to look for in the knowledge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Query {
+    pub text: String,
+    pub locale: Locale,
+    /// Only articles with one of these; empty means all.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    pub limit: usize,
+}
+
+/// A trained model. Pure: the same input gives the same reading; no I/O; never panics; its time
+/// is bounded by the message's length (input beyond 4,000 characters is not read) and does not
+/// grow with the number of stored conversations.
+pub trait Understanding: Send + Sync {
+    fn read(&self, text: &str, locale: &Locale) -> Reading;
+    /// Passages for customers, best first.
+    fn retrieve(&self, query: &Query) -> Vec<Passage>;
+}
+
+/// Makes a model from a pack. Deterministic.
+pub trait Trainer: Send + Sync {
+    fn train(&self, set: &TrainingSet) -> Arc<dyn Understanding>;
+}
