@@ -64,7 +64,7 @@ pub enum Guard {
     InboxPending(InboxId),
     /// The lane's row has this version; `None`: there is no row yet.
     LaneVersion { lane: LaneId, version: Option<u64> },
-    /// Nobody took or gave control since.
+    /// Nobody took or gave control since. A conversation without a row stands at 0.
     ControlEpoch {
         conversation: ConversationId,
         epoch: u64,
@@ -79,6 +79,18 @@ pub enum Guard {
     NoClientId {
         conversation: ConversationId,
         client_id: String,
+    },
+    /// No claim under this key holds at `now`; with [`Write::OncePut`] two lanes cannot both win.
+    OnceFree {
+        contact: ContactId,
+        key: String,
+        now: Timestamp,
+    },
+    /// Nobody of this native id is known yet on the account, so that two lanes cannot both
+    /// make a contact of one person.
+    NoContact {
+        account: AccountId,
+        native_id: String,
     },
 }
 
@@ -95,7 +107,8 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
     /// A second row with the same (account, dedupe) is skipped; put a
-    /// [`Guard::NotAccepted`] before it where that must not pass silently.
+    /// [`Guard::NotAccepted`] before it where that must not pass silently. A row's dedupe key
+    /// never changes; one put as [`InboxState::Done`] is stored without its body.
     InboxPut(InboxRow),
     /// The row is worked off: its body goes, its dedupe key stays.
     InboxDone(InboxId),
@@ -126,6 +139,7 @@ pub enum Write {
         lane: LaneId,
         key: String,
     },
+    /// Removes the timer.
     TimerFired(TimerId),
     ActionPut(Box<ActionRow>),
     /// The result is recorded; the row no longer waits.
@@ -133,6 +147,7 @@ pub enum Write {
         id: ActionId,
         result: Result<Value, ActionError>,
     },
+    /// Nobody waits for the result any more; the row stays without one.
     ActionCancel(ActionId),
     OncePut(OnceRow),
     JournalPut(JournalRow),
@@ -158,7 +173,7 @@ pub enum Write {
         owner: String,
     },
     PackPut(PackRow),
-    /// Makes a version the one new conversations use.
+    /// Makes a version the one new conversations use. Nothing changes when it is not stored.
     PackActivate {
         name: String,
         hash: String,
@@ -470,7 +485,7 @@ pub trait Store: Send + Sync {
         account: &AccountId,
         native_id: &str,
     ) -> Result<Option<Contact>>;
-    /// Lines after `after`, in order.
+    /// The first lines after `after`, in order.
     async fn messages(
         &self,
         workspace: &WorkspaceId,
@@ -478,7 +493,8 @@ pub trait Store: Send + Sync {
         after: u64,
         limit: usize,
     ) -> Result<Vec<Message>>;
-    /// The last lines of a lane over all its conversations, in order.
+    /// Lines of a lane over all its conversations, in order: the last ones, or the first ones
+    /// after a line of it. An unknown line counts as none.
     async fn lane_messages(
         &self,
         workspace: &WorkspaceId,
@@ -538,6 +554,7 @@ pub trait Store: Send + Sync {
         workspace: &WorkspaceId,
         conversation: ConversationId,
     ) -> Result<Vec<JournalRow>>;
+    /// Newest first.
     async fn tickets(
         &self,
         workspace: &WorkspaceId,
@@ -568,6 +585,11 @@ pub trait Store: Send + Sync {
         structure: &str,
     ) -> Result<Option<PackRow>>;
     async fn active_pack(&self, workspace: &WorkspaceId, name: &str) -> Result<Option<PackRow>>;
+
+    /// Forgets what nobody asks for again, in small steps: dedupe keys of events worked off,
+    /// messages sent, actions settled, each older than `keep`; claims and values that expired.
+    /// Dead letters stay. Returns how many rows went.
+    async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
 
     async fn depths(&self, workspace: &WorkspaceId) -> Result<Depths>;
     /// A write and a read; for readiness.
