@@ -1,0 +1,98 @@
+//! The trait every channel implements.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use tandem_domain::{
+    BoxError,
+    capabilities::Capabilities,
+    channel::{Receipt, SendError},
+    message::Outbound,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::Inbox;
+
+/// One configured account of one platform.
+///
+/// The host makes one instance an account, mounts its [`routes`](Channel::routes), runs
+/// [`run`](Channel::run) until shutdown and calls [`send`](Channel::send) from the outbox, at most
+/// once at a time for a lane but for many lanes at once.
+#[async_trait]
+pub trait Channel: Send + Sync + 'static {
+    /// What the platform can show and take. Asked often; must be cheap and must not change while
+    /// the channel runs.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Receives until `stop`, then puts an end to what it began and returns. A platform is told
+    /// that an event was received only after [`Inbox::accept`] returned.
+    ///
+    /// # Errors
+    /// See [`ChannelError`]. Returning early without an error counts as a lost connection.
+    async fn run(&self, inbox: Inbox, stop: Stop) -> Result<(), ChannelError>;
+
+    /// HTTP routes with absolute paths that carry the account's id, so that accounts never clash.
+    fn routes(&self, _inbox: Inbox) -> axum::Router {
+        axum::Router::new()
+    }
+
+    /// One attempt. Never retries and never sleeps: the outbox decides what follows from the
+    /// error. `message.uuid` is the idempotency key where the platform understands one.
+    ///
+    /// # Errors
+    /// The way the attempt ended; [`SendError::Uncertain`] once bytes left that cannot be
+    /// repeated safely.
+    async fn send(&self, message: &Outbound) -> Result<Receipt, SendError>;
+}
+
+/// Why a channel stopped receiving.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The connection broke or the platform is out of reach; the host runs the channel again
+    /// after a pause that grows.
+    #[error("the connection was lost: {0}")]
+    Lost(#[source] BoxError),
+    /// The credential is wrong or was revoked; running again cannot help before it is changed.
+    #[error("the platform refused the credential: {0}")]
+    Unauthorized(String),
+    /// The configuration cannot work.
+    #[error("the channel is not configured right: {0}")]
+    Config(String),
+}
+
+/// Tells a running channel to finish. Clones share one state.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(CancellationToken);
+
+impl Stop {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks everyone who holds a clone to finish. Doing it twice is doing it once.
+    pub fn stop(&self) {
+        self.0.cancel();
+    }
+
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.0.is_cancelled()
+    }
+
+    /// Returns once stopped, at once if it already is.
+    pub async fn stopped(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// A stop of its own that is also stopped with this one.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self(self.0.child_token())
+    }
+
+    /// Runs `work` to its end, or drops it when stopped first: then `None`.
+    pub async fn or<F: Future>(&self, work: F) -> Option<F::Output> {
+        self.0.run_until_cancelled(work).await
+    }
+}
