@@ -75,6 +75,8 @@ pub enum Guard {
     ActionPending(ActionId),
     /// The lease on an outbox row is still the caller's.
     OutboxLease { id: OutboxId, lease: u64 },
+    /// The outbox row waits to be sent; nobody has leased it.
+    OutboxReady(OutboxId),
     /// No message of the conversation has this client id.
     NoClientId {
         conversation: ConversationId,
