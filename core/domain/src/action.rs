@@ -73,8 +73,25 @@ impl ActionError {
     pub const UNKNOWN: &'static str = "unknown";
 }
 
+/// How a call ended, and what a replay needs of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ran {
+    pub result: Result<Value, ActionError>,
+    /// What the run itself asked of the outside, in order: the host calls of a script.
+    pub calls: Vec<Value>,
+}
+
+impl From<Result<Value, ActionError>> for Ran {
+    fn from(result: Result<Value, ActionError>) -> Self {
+        Self {
+            result,
+            calls: Vec::new(),
+        }
+    }
+}
+
 #[async_trait]
 pub trait Action: Send + Sync {
     /// Runs to the end or to its deadline; cancelling drops it.
-    async fn run(&self, request: &Request, meta: &Meta) -> Result<Value, ActionError>;
+    async fn run(&self, request: &Request, meta: &Meta) -> Ran;
 }
