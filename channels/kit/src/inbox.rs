@@ -92,7 +92,9 @@ pub struct File {
     pub bytes: Bytes,
 }
 
-/// What stands behind every inbox; the engine implements it.
+/// What stands behind every inbox; the engine implements it, [`MemorySink`] in tests.
+///
+/// [`MemorySink`]: crate::fake::MemorySink
 ///
 /// All calls come with the account, whose workspace bounds what may be read or written.
 ///

@@ -7,13 +7,23 @@
 //!
 //! * [`channel`] – the [`Channel`] trait, how it stops, how it fails;
 //! * [`inbox`] – the handle a channel accepts events through, and the [`Sink`] behind it;
-//! * [`clean`] – what is done to every text from outside.
+//! * [`clean`] – what is done to every text from outside;
+//! * [`mod@render`], [`menu`], [`mod@split`] – making a message fit a channel, and reading the answer to what
+//!   was shown;
+//! * [`fake`], [`conformance`] – for the tests of channels.
 
 pub mod channel;
 pub mod clean;
+pub mod conformance;
+pub mod fake;
 pub mod inbox;
+pub mod menu;
+pub mod render;
+pub mod split;
 
 pub use channel::{Channel, ChannelError, Stop};
 pub use inbox::{
     Accepted, Account, Claim, File, Inbox, InboxError, Limits, NewFile, ReplyClaim, Sink,
 };
+pub use menu::{Menu, MenuOption, menu_answer};
+pub use render::{Rendered, Style, render};
