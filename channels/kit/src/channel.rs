@@ -36,6 +36,12 @@ pub trait Channel: Send + Sync + 'static {
         axum::Router::new()
     }
 
+    /// Customers of this channel read the transcript itself, so what is committed to it is
+    /// delivered: nothing of it enters the outbox and [`send`](Channel::send) is never called.
+    fn reads_transcript(&self) -> bool {
+        false
+    }
+
     /// One attempt. Never retries and never sleeps: the outbox decides what follows from the
     /// error. `message.uuid` is the idempotency key where the platform understands one.
     ///
