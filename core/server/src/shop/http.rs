@@ -76,7 +76,8 @@ pub fn router(db: ShopDb, token: Option<Arc<str>>) -> Router {
         .route("/appointments/slots", reads(service::slots))
         .route(
             "/appointments",
-            writes("appointment.book", 201, service::book),
+            reads(|db: &Connection, _: &Now, ask: &service::OneBooking| service::booking(db, ask))
+                .merge(writes("appointment.book", 201, service::book)),
         )
         .route(
             "/appointments/cancel",

@@ -302,7 +302,7 @@ pub(super) struct Booking {
 
 pub(super) fn book(db: &Connection, now: &Now, ask: &Booking) -> Result<Value> {
     known_service(&ask.service)?;
-    let name = store_name(db, &ask.store, zh(&ask.locale))?;
+    store_name(db, &ask.store, false)?;
     let email = email(&ask.email)?;
     let at: jiff::civil::DateTime = ask
         .at
@@ -328,13 +328,14 @@ pub(super) fn book(db: &Connection, now: &Now, ask: &Booking) -> Result<Value> {
         params![id, ask.store, ask.service, when, email],
     )?;
     mail(db, now, &email, "appointment", &id)?;
-    Ok(json!({
-        "id": id,
-        "at": when,
-        "label": slot_label(at.date(), at.hour(), zh(&ask.locale)),
-        "store": ask.store,
-        "store_name": name,
-    }))
+    booking(
+        db,
+        &OneBooking {
+            id,
+            email,
+            locale: ask.locale.clone(),
+        },
+    )
 }
 
 #[derive(Deserialize)]
@@ -342,6 +343,40 @@ pub(super) fn book(db: &Connection, now: &Now, ask: &Booking) -> Result<Value> {
 pub(super) struct OneBooking {
     pub id: String,
     pub email: String,
+    #[serde(default)]
+    pub locale: String,
+}
+
+pub(super) fn booking(db: &Connection, ask: &OneBooking) -> Result<Value> {
+    let row: Option<(String, String, String, String)> = db
+        .query_row(
+            "SELECT store, service, at, status FROM appointments WHERE id = ? AND email = ?",
+            [ask.id.trim().to_uppercase(), email(&ask.email)?],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .optional()?;
+    let Some((store, service, at, status)) = row else {
+        return Err(not_found(
+            "appointment_not_found",
+            "There is no such appointment with this e-mail.",
+        ));
+    };
+    let when: jiff::civil::DateTime = at
+        .parse()
+        .map_err(|_| invalid("The time is no time of day."))?;
+    let eve = when.date().saturating_sub(jiff::Span::new().days(1));
+    let chinese = zh(&ask.locale);
+    Ok(json!({
+        "id": ask.id.trim().to_uppercase(),
+        "at": at,
+        "label": slot_label(when.date(), when.hour(), chinese),
+        // The evening before, when people look at tomorrow.
+        "remind_at": format!("{eve}T18:00"),
+        "store": store,
+        "store_name": store_name(db, &store, chinese)?,
+        "service": service,
+        "status": status,
+    }))
 }
 
 pub(super) fn cancel_booking(db: &Connection, now: &Now, ask: &OneBooking) -> Result<Value> {

@@ -319,6 +319,12 @@ async fn an_appointment_is_booked_once_and_can_be_cancelled() {
     let (status, booked) = post(&db, "/api/appointments", None, ask.clone()).await;
     assert_eq!(status, StatusCode::CREATED);
     assert_eq!(booked["label"], "Wed 4 Mar, 10:00");
+    assert_eq!(booked["remind_at"], "2026-03-03T18:00");
+    let one = format!(
+        "/api/appointments?id={}&email=ann@example.com",
+        booked["id"].as_str().unwrap()
+    );
+    assert_eq!(get(&db, &one).await.1, booked);
     let (status, _) = post(&db, "/api/appointments", None, ask).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert_eq!(
