@@ -1,1 +1,27 @@
+//! The path of a message: inbox, turn, outbox; with timers, actions and people beside it.
+//!
+//! * [`engine`] – what everything hangs on, and how it starts and stops;
+//! * [`inbox`] – accepts events: commits them, alone or together with their turn;
+//! * [`lanes`] – one lane a thread of talk, worked strictly one after the other;
+//! * [`turn`] – reads, steps and commits, once; [`draft`] – turns effects into rows;
+//! * [`actions`] – calls to the outside between turns; [`timers`]; [`outbox`];
+//! * [`people`] – replies, notes, closing by a person;
+//! * [`packs`] – versions of the flows; [`journal`] – what a replay needs;
+//! * [`seal`] – sensitive values at rest; [`files`] – uploads.
 
+pub mod actions;
+pub mod draft;
+pub mod engine;
+pub mod files;
+pub mod inbox;
+pub mod journal;
+pub mod lanes;
+pub mod outbox;
+pub mod packs;
+pub mod people;
+pub mod seal;
+pub mod timers;
+pub mod turn;
+
+pub use engine::{Config, Engine, Parts, Site};
+pub use people::{Person, PersonError};
