@@ -1,1 +1,49 @@
+//! Understanding: what a customer's message may mean, how sure that is, how it feels, what
+//! language it is in, and which passages of the knowledge answer it.
+//!
+//! [`ModelTrainer`] makes a [`Model`] from what a pack teaches; both stand behind the traits of
+//! [`tandem_domain::reading`]. Nothing here does I/O, nothing depends on a clock or on chance:
+//! the same pack and the same message give the same reading.
+//!
+//! A message passes through, in this order:
+//!
+//! * [`normalise`] – one spelling: width, case, simplified characters, nothing invisible;
+//! * [`tokens`] – words and runs of Chinese, each with how much it tells;
+//! * [`features`] – weighted features and the vocabulary that numbers them, keyed by [`hash`];
+//! * [`classifier`] – a line for each target with several phrases;
+//! * [`retrieval`] – the nearest phrases, for the long tail;
+//! * [`confidence`] – from both to probabilities;
+//! * [`sentiment`], [`language`] – beside it;
+//! * [`passages`], [`search`] – articles cut up and searched;
+//! * [`model`] – assembles them; [`data`] – the word lists.
 
+pub mod classifier;
+pub mod confidence;
+mod data;
+pub mod features;
+pub mod hash;
+pub mod language;
+pub mod model;
+pub mod normalise;
+pub mod passages;
+pub mod retrieval;
+pub mod search;
+pub mod sentiment;
+pub mod tokens;
+
+pub use model::{Model, ModelTrainer, Reason};
+
+/// From which confidence on a caller acts on a candidate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// The best candidate is taken alone from here on.
+    pub answer: f32,
+    /// A phrase within a longer message (a wish for a person, `cancel`) counts from here on.
+    pub high: f32,
+}
+
+/// The thresholds that suit the confidences of [`Model`].
+pub const THRESHOLDS: Thresholds = Thresholds {
+    answer: 0.55,
+    high: 0.8,
+};

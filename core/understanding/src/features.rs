@@ -1,0 +1,288 @@
+//! Texts as weighted features, and the vocabulary that numbers them.
+//!
+//! Latin and other spaced scripts give words, pairs of words, and runs of 3–5 characters within
+//! words (typos and inflections share most of them). Chinese and other unspaced scripts give runs
+//! of 1–3 characters. Both kinds are weighed by rarity and scaled apart, so that the many
+//! characters don't drown the few words.
+
+use std::collections::HashMap;
+
+use crate::{
+    hash,
+    tokens::{self, Token},
+};
+
+/// Longer words are cut for their character runs: no word of a language is as long.
+const MAX_WORD: usize = 32;
+/// The share of words and pairs in a text's length where it has characters too.
+const WORD_SHARE: f32 = 0.5;
+/// The vocabulary of the largest pack.
+const MAX_FEATURES: usize = 1 << 18;
+/// The lowest bit of a key says which of the two kinds it is.
+const CHARACTERS: u64 = 1;
+
+/// What a text consists of, before a vocabulary is known.
+#[derive(Clone, Debug, Default)]
+pub struct Features {
+    /// Key and weight, sorted by key.
+    pub items: Vec<(u64, f32)>,
+    /// Equal for texts of the same words.
+    pub plain: u64,
+    /// Equal for texts of the same content words; none where it has none.
+    pub core: Option<u64>,
+    /// How many content words there are; a pair of Chinese characters is a word.
+    pub content: f32,
+}
+
+impl Features {
+    #[must_use]
+    pub fn of(tokens: &[Token<'_>]) -> Self {
+        let mut features = Self {
+            items: Vec::with_capacity(tokens.len() * 16),
+            plain: hash::SEED,
+            ..Self::default()
+        };
+        let mut core = hash::SEED;
+        let mut before: Option<(u64, f32)> = None;
+        for token in tokens {
+            match token {
+                Token::Word { text, weight } => {
+                    let key = tokens::stem(text);
+                    features.plain = hash::join(features.plain, hash::of_text(text));
+                    if is_content(*weight) {
+                        core = hash::join(core, key);
+                        features.content += 1.0;
+                        features.characters(text, *weight);
+                    }
+                    features.add(key, *weight, 0);
+                    if let Some((last, last_weight)) = before {
+                        features.add(hash::join(last, key), (last_weight * weight).sqrt(), 0);
+                    }
+                    before = Some((key, *weight));
+                }
+                Token::Run(chars) => {
+                    features.run(chars, &mut core);
+                    before = None;
+                }
+                Token::Datum(text) => {
+                    features.plain = hash::join(features.plain, hash::of_text(text));
+                    before = None;
+                }
+            }
+        }
+        features.core = (features.content > 0.0).then_some(core);
+        features.merge();
+        features
+    }
+
+    /// Whether the text has no word and no number: marks, emoji or nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.plain == hash::SEED
+    }
+
+    /// Runs of 3–5 characters of a word and its ends.
+    fn characters(&mut self, word: &str, weight: f32) {
+        let mut edged = [' '; MAX_WORD + 2];
+        let mut n = 1;
+        for c in word.chars().take(MAX_WORD) {
+            edged[n] = c;
+            n += 1;
+        }
+        let edged = &edged[..=n];
+        for start in 0..edged.len() {
+            let mut key = !hash::SEED;
+            for (i, c) in edged[start..].iter().take(5).enumerate() {
+                key = hash::step(key, *c);
+                if i >= 2 {
+                    self.add(key, weight, CHARACTERS);
+                }
+            }
+        }
+    }
+
+    /// Runs of 1–3 characters.
+    fn run(&mut self, chars: &[(char, f32)], core: &mut u64) {
+        for (start, (c, weight)) in chars.iter().enumerate() {
+            let single = hash::of_text(c.encode_utf8(&mut [0; 4]));
+            self.plain = hash::join(self.plain, single);
+            if is_content(*weight) {
+                *core = hash::join(*core, single);
+                self.content += 0.5;
+            }
+            let mut key = hash::SEED.rotate_left(7);
+            let mut product = 1.0;
+            for (i, (c, w)) in chars[start..].iter().take(3).enumerate() {
+                key = hash::step(key, *c);
+                product *= w;
+                let mean = match i {
+                    0 => product,
+                    1 => product.sqrt(),
+                    _ => product.cbrt(),
+                };
+                self.add(key, mean, CHARACTERS);
+            }
+        }
+    }
+
+    fn add(&mut self, key: u64, weight: f32, kind: u64) {
+        self.items.push((hash::end(key) & !1 | kind, weight));
+    }
+
+    /// Joins what occurs several times; the second occurrence counts less than the first.
+    fn merge(&mut self) {
+        self.items
+            .sort_unstable_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
+        let mut times = 1.0_f32;
+        self.items.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 *= (1.0 + (times + 1.0).ln()) / (1.0 + times.ln());
+                times += 1.0;
+            } else {
+                times = 1.0;
+            }
+            same
+        });
+    }
+}
+
+fn is_content(weight: f32) -> bool {
+    weight > 0.5
+}
+
+/// A text as numbered features of length 1 or, where some are unknown, less.
+#[derive(Clone, Debug, Default)]
+pub struct Vector {
+    /// Number and weight, sorted by number.
+    pub items: Vec<(u32, f32)>,
+    /// The share of the text that the vocabulary knows, 0–1.
+    pub known: f32,
+}
+
+/// All features of a pack's phrases. Numbers run from the most frequent to the rarest.
+#[derive(Debug, Default)]
+pub struct Vocabulary {
+    ids: HashMap<u64, u32, hash::Ready>,
+    rarity: Vec<f32>,
+    /// The rarity of what no phrase has.
+    unseen: f32,
+}
+
+impl Vocabulary {
+    #[must_use]
+    pub fn learn<'a>(texts: impl Iterator<Item = &'a Features>) -> Self {
+        let mut frequency: HashMap<u64, u32, hash::Ready> = HashMap::default();
+        let mut count = 0.0_f32;
+        for text in texts {
+            count += 1.0;
+            for (key, _) in &text.items {
+                *frequency.entry(*key).or_default() += 1;
+            }
+        }
+        let mut sorted: Vec<(u64, u32)> = frequency.into_iter().collect();
+        sorted.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        sorted.truncate(MAX_FEATURES);
+        let rarity = |frequency: f32| ((1.0 + count) / (1.0 + frequency)).ln() + 1.0;
+        Self {
+            rarity: sorted.iter().map(|(_, n)| rarity(*n as f32)).collect(),
+            ids: sorted.iter().map(|(key, _)| *key).zip(0..).collect(),
+            unseen: rarity(0.0),
+        }
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rarity.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rarity.is_empty()
+    }
+
+    #[must_use]
+    pub fn vector(&self, features: &Features) -> Vector {
+        let mut items = Vec::with_capacity(features.items.len());
+        let mut kinds = Vec::with_capacity(features.items.len());
+        // Squared lengths of words and of characters: all, and what is known.
+        let mut all = [0.0_f32; 2];
+        let mut known = [0.0_f32; 2];
+        for (key, weight) in &features.items {
+            let kind = usize::from(key & CHARACTERS == CHARACTERS);
+            if let Some(id) = self.ids.get(key) {
+                let value = weight * self.rarity[*id as usize];
+                all[kind] += value * value;
+                known[kind] += value * value;
+                items.push((*id, value));
+                kinds.push(kind);
+            } else {
+                let value = weight * self.unseen;
+                all[kind] += value * value;
+            }
+        }
+        let share = match (all[0] > 0.0, all[1] > 0.0) {
+            (true, true) => [WORD_SHARE, 1.0 - WORD_SHARE],
+            (true, false) => [1.0, 0.0],
+            (false, _) => [0.0, 1.0],
+        };
+        let scale = [0, 1].map(|kind: usize| {
+            if all[kind] > 0.0 {
+                (share[kind] / all[kind]).sqrt()
+            } else {
+                0.0
+            }
+        });
+        for ((_, value), kind) in items.iter_mut().zip(kinds) {
+            *value *= scale[kind];
+        }
+        items.sort_unstable_by_key(|(id, _)| *id);
+        let known = [0, 1]
+            .map(|kind: usize| known[kind] * scale[kind] * scale[kind])
+            .iter()
+            .sum();
+        Vector { items, known }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{normalise::Normaliser, tokens::StopWords};
+
+    fn features(text: &str) -> Features {
+        Features::of(&StopWords::new().tokens(&Normaliser::new().clean(text)))
+    }
+
+    #[test]
+    fn fillers_do_not_change_the_core() {
+        let phrase = features("track my parcel");
+        let message = features("Hi, I'd like to track the parcels please!");
+        assert_ne!(phrase.plain, message.plain);
+        assert_eq!(phrase.core, message.core);
+        assert_eq!(features("退货").core, features("你好，我想退貨").core);
+        assert_eq!(features("hello there").core, None);
+    }
+
+    #[test]
+    fn a_known_text_has_length_one_and_an_unknown_one_none() {
+        let texts = [features("track my parcel"), features("我想退货 now")];
+        let vocabulary = Vocabulary::learn(texts.iter());
+        for text in &texts {
+            let vector = vocabulary.vector(text);
+            let length: f32 = vector.items.iter().map(|(_, w)| w * w).sum();
+            assert!((length - 1.0).abs() < 1e-4, "{length}");
+            assert!((vector.known - 1.0).abs() < 1e-4);
+        }
+        let foreign = vocabulary.vector(&features("qwzx vbnm"));
+        assert!(foreign.items.is_empty());
+        assert_eq!(foreign.known, 0.0);
+    }
+
+    #[test]
+    fn repetition_counts_less_each_time() {
+        let once = features("退").items[0].1;
+        let thrice = features("退 退 退").items[0].1;
+        assert!(thrice > once && thrice < 3.0 * once, "{once} {thrice}");
+    }
+}

@@ -1,0 +1,423 @@
+//! The parts put together: training a pack, reading a message.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use tandem_domain::{
+    Locale,
+    reading::{Candidate, Passage, Query, Reading, Target, Trainer, TrainingSet, Understanding},
+};
+
+use crate::{
+    classifier::Linear,
+    confidence::{self, Equality, Evidence, Message},
+    features::{Features, Vector, Vocabulary},
+    hash,
+    language::Languages,
+    normalise::Normaliser,
+    retrieval::Phrases,
+    search::Knowledge,
+    sentiment::Sentiment,
+    tokens::{self, StopWords},
+};
+
+/// Targets that get a line of the classifier, those with most phrases first. The others are
+/// found by their phrases alone, so that reading does not slow down with each FAQ item.
+const MAX_HEADS: usize = 256;
+/// Phrases the classifier learns from; more are only searched.
+const MAX_ROWS: usize = 40_000;
+/// Candidates of a reading.
+const MAX_CANDIDATES: usize = 5;
+/// Less likely candidates are not told.
+const LEAST: f32 = 0.01;
+/// Classes the classifier may put forward beside what the nearest phrases do.
+const PUT_FORWARD: usize = 5;
+/// Clauses of a message that are read on their own.
+const MAX_CLAUSES: usize = 6;
+/// What a clause that is next to nothing of its message keeps of its confidence.
+const CLAUSE: f32 = 0.85;
+
+/// The tables every model needs; made once, shared by all.
+#[derive(Debug)]
+struct Tables {
+    normaliser: Normaliser,
+    stop: StopWords,
+    languages: Languages,
+    sentiment: Sentiment,
+}
+
+/// Trains models.
+#[derive(Clone, Debug)]
+pub struct ModelTrainer {
+    tables: Arc<Tables>,
+}
+
+/// A trained pack.
+#[derive(Debug)]
+pub struct Model {
+    tables: Arc<Tables>,
+    targets: Vec<Target>,
+    vocabulary: Vocabulary,
+    phrases: Phrases,
+    /// Target and words of each phrase.
+    texts: Vec<(u32, Box<str>)>,
+    classifier: Linear,
+    /// The target of each class of the classifier, and the class of each target.
+    heads: Vec<u32>,
+    class_of: Vec<Option<u32>>,
+    /// Phrases by all their words, and by their content words.
+    whole: HashMap<u64, Vec<u32>, hash::Ready>,
+    core: HashMap<u64, Vec<u32>, hash::Ready>,
+    knowledge: Knowledge,
+}
+
+/// Why a target is a candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reason {
+    pub target: Target,
+    pub confidence: f32,
+    pub evidence: Evidence,
+    pub phrase: Option<String>,
+}
+
+impl Default for ModelTrainer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ModelTrainer {
+    #[must_use]
+    pub fn new() -> Self {
+        let normaliser = Normaliser::new();
+        let stop = StopWords::new();
+        let sentiment = Sentiment::new(&normaliser, &stop);
+        Self {
+            tables: Arc::new(Tables {
+                normaliser,
+                stop,
+                languages: Languages::new(),
+                sentiment,
+            }),
+        }
+    }
+
+    /// Trains a model. Takes anything: no phrases, one target, the same phrase twice.
+    #[must_use]
+    pub fn model(&self, set: &TrainingSet) -> Model {
+        Model::train(Arc::clone(&self.tables), set)
+    }
+}
+
+impl Trainer for ModelTrainer {
+    fn train(&self, set: &TrainingSet) -> Arc<dyn Understanding> {
+        Arc::new(self.model(set))
+    }
+}
+
+impl Model {
+    fn train(tables: Arc<Tables>, set: &TrainingSet) -> Self {
+        let mut targets: Vec<Target> = Vec::new();
+        let mut places: HashMap<&Target, u32> = HashMap::new();
+        let mut seen: HashSet<(u32, u64)> = HashSet::new();
+        let mut texts = Vec::with_capacity(set.examples.len());
+        let mut features = Vec::with_capacity(set.examples.len());
+        for example in &set.examples {
+            let place = *places.entry(&example.target).or_insert_with(|| {
+                targets.push(example.target.clone());
+                index(targets.len() - 1)
+            });
+            let clean = tables.normaliser.clean(&example.text);
+            let of = Features::of(&tables.stop.tokens(&clean));
+            if !of.is_empty() && seen.insert((place, of.plain)) {
+                texts.push((place, Box::from(example.text.as_str())));
+                features.push(of);
+            }
+        }
+        let vocabulary = Vocabulary::learn(features.iter());
+        let rows: Vec<Vec<(u32, f32)>> = features
+            .iter()
+            .map(|f| vocabulary.vector(f).items)
+            .collect();
+        let mut whole: HashMap<u64, Vec<u32>, hash::Ready> = HashMap::default();
+        let mut core: HashMap<u64, Vec<u32>, hash::Ready> = HashMap::default();
+        for (phrase, of) in (0_u32..).zip(&features) {
+            whole.entry(of.plain).or_default().push(phrase);
+            if let Some(key) = of.core {
+                core.entry(key).or_default().push(phrase);
+            }
+        }
+        let heads = heads(targets.len(), &texts);
+        let mut class_of = vec![None; targets.len()];
+        for (class, target) in (0_u32..).zip(&heads) {
+            class_of[*target as usize] = Some(class);
+        }
+        let taught = texts
+            .iter()
+            .zip(&rows)
+            .filter_map(|((target, _), row)| Some((class_of[*target as usize]?, row.as_slice())))
+            .take(MAX_ROWS);
+        let (labels, taught): (Vec<u32>, Vec<&[(u32, f32)]>) = taught.unzip();
+        let classifier = Linear::train(&taught, &labels, vocabulary.len(), heads.len());
+        Self {
+            knowledge: Knowledge::index(&set.articles, &tables.normaliser, &tables.stop),
+            phrases: Phrases::index(rows, vocabulary.len()),
+            tables,
+            targets,
+            vocabulary,
+            texts,
+            classifier,
+            heads,
+            class_of,
+            whole,
+            core,
+        }
+    }
+
+    /// What speaks for which target in a text, likeliest first.
+    #[must_use]
+    pub fn reasons(&self, text: &str) -> Vec<Reason> {
+        self.clean_reasons(&self.tables.normaliser.clean(text))
+    }
+
+    fn clean_reasons(&self, clean: &str) -> Vec<Reason> {
+        let mut found = self.weigh(clean);
+        let mut clauses = tokens::clauses(clean);
+        let (first, second) = (clauses.next(), clauses.next());
+        if let (Some(first), Some(second)) = (first, second) {
+            let length = clean.chars().count().max(1) as f32;
+            for clause in [first, second].into_iter().chain(clauses).take(MAX_CLAUSES) {
+                let part = clause.chars().count() as f32 / length;
+                let keeps = CLAUSE + (1.0 - CLAUSE) * part;
+                for mut weighed in self.weigh(clause) {
+                    weighed.confidence *= keeps;
+                    merge(&mut found, weighed);
+                }
+            }
+            limit(&mut found);
+        }
+        found.sort_by(|a, b| {
+            let order = b.confidence.total_cmp(&a.confidence);
+            order.then(a.target.cmp(&b.target))
+        });
+        found
+            .into_iter()
+            .map(|weighed| Reason {
+                target: self.targets[weighed.target as usize].clone(),
+                confidence: weighed.confidence,
+                evidence: weighed.evidence,
+                phrase: weighed
+                    .phrase
+                    .map(|phrase| self.texts[phrase as usize].1.to_string()),
+            })
+            .collect()
+    }
+
+    /// What the whole of a text shows, for each target that comes into question.
+    #[must_use]
+    pub fn evidence(&self, text: &str) -> (Message, Vec<(Target, Evidence)>) {
+        let (message, found) = self.collect(&self.tables.normaliser.clean(text));
+        let evidence = found
+            .into_iter()
+            .map(|w| (self.targets[w.target as usize].clone(), w.evidence))
+            .collect();
+        (message, evidence)
+    }
+
+    /// Weighs the targets for one text or clause.
+    fn weigh(&self, clean: &str) -> Vec<Weighed> {
+        let (message, mut found) = self.collect(clean);
+        let evidence: Vec<Evidence> = found.iter().map(|w| w.evidence).collect();
+        for (weighed, probability) in found
+            .iter_mut()
+            .zip(confidence::probabilities(&evidence, &message))
+        {
+            weighed.confidence = probability;
+        }
+        found
+    }
+
+    /// Everything that speaks for the targets of one text or clause.
+    fn collect(&self, clean: &str) -> (Message, Vec<Weighed>) {
+        let features = Features::of(&self.tables.stop.tokens(clean));
+        if features.is_empty() {
+            return (Message::default(), Vec::new());
+        }
+        let vector = self.vocabulary.vector(&features);
+        let mut found = self.near(&vector);
+        let mut scores = Vec::new();
+        if !vector.items.is_empty() {
+            self.classifier.scores(&vector.items, &mut scores);
+        }
+        for class in best(&scores, PUT_FORWARD) {
+            let target = self.heads[class];
+            if !found.iter().any(|w| w.target == target) {
+                found.push(Weighed::new(target, None, 0.0));
+            }
+        }
+        self.equal(&self.core, features.core, Equality::Core, &mut found);
+        self.equal(
+            &self.whole,
+            Some(features.plain),
+            Equality::Whole,
+            &mut found,
+        );
+        for weighed in &mut found {
+            weighed.evidence.margin = match self.class_of[weighed.target as usize] {
+                Some(class) if self.heads.len() > 1 => {
+                    scores.get(class as usize).copied().unwrap_or(-1.0)
+                }
+                // A single phrase would be parted from the rest along its own direction.
+                _ => 2.0 * weighed.evidence.similarity - 1.0,
+            };
+        }
+        let message = Message {
+            known: vector.known,
+            content: features.content,
+        };
+        (message, found)
+    }
+
+    /// The targets of the nearest phrases.
+    fn near(&self, vector: &Vector) -> Vec<Weighed> {
+        let mut found: Vec<Weighed> = Vec::new();
+        for hit in self.phrases.nearest(&vector.items) {
+            let target = self.texts[hit.phrase as usize].0;
+            if !found.iter().any(|w| w.target == target) {
+                found.push(Weighed::new(target, Some(hit.phrase), hit.similarity));
+            }
+        }
+        found
+    }
+
+    fn equal(
+        &self,
+        phrases: &HashMap<u64, Vec<u32>, hash::Ready>,
+        key: Option<u64>,
+        equality: Equality,
+        found: &mut Vec<Weighed>,
+    ) {
+        let equals = key.and_then(|key| phrases.get(&key)).into_iter().flatten();
+        for phrase in equals.take(MAX_CANDIDATES * 4) {
+            let target = self.texts[*phrase as usize].0;
+            let at = found.iter().position(|w| w.target == target);
+            let weighed = match at {
+                Some(at) => &mut found[at],
+                None => {
+                    found.push(Weighed::new(target, Some(*phrase), 0.0));
+                    found.last_mut().expect("one was pushed")
+                }
+            };
+            if weighed.evidence.equality < equality {
+                weighed.evidence.equality = equality;
+                weighed.phrase = Some(*phrase);
+            }
+        }
+    }
+}
+
+impl Understanding for Model {
+    fn read(&self, text: &str, _locale: &Locale) -> Reading {
+        let clean = self.tables.normaliser.clean(text);
+        let feeling = self.tables.sentiment.of(text, &clean, &self.tables.stop);
+        let reasons = self.clean_reasons(&clean);
+        let meant: f32 = reasons.iter().map(|r| r.confidence).sum();
+        Reading {
+            language: self.tables.languages.of(&clean),
+            candidates: reasons
+                .into_iter()
+                .filter(|r| r.confidence >= LEAST)
+                .take(MAX_CANDIDATES)
+                .map(|r| Candidate {
+                    target: r.target,
+                    confidence: r.confidence,
+                    phrase: r.phrase,
+                })
+                .collect(),
+            out_of_scope: (1.0 - meant).clamp(0.0, 1.0),
+            sentiment: feeling.score,
+            sentiment_words: feeling.words,
+        }
+    }
+
+    fn retrieve(&self, query: &Query) -> Vec<Passage> {
+        let tables = &self.tables;
+        self.knowledge
+            .search(query, &tables.normaliser, &tables.stop)
+    }
+}
+
+/// A target under consideration.
+#[derive(Clone, Debug)]
+struct Weighed {
+    target: u32,
+    confidence: f32,
+    evidence: Evidence,
+    phrase: Option<u32>,
+}
+
+impl Weighed {
+    fn new(target: u32, phrase: Option<u32>, similarity: f32) -> Self {
+        Self {
+            target,
+            confidence: 0.0,
+            evidence: Evidence {
+                similarity,
+                ..Evidence::default()
+            },
+            phrase,
+        }
+    }
+}
+
+/// The targets with most phrases, in their order.
+fn heads(targets: usize, texts: &[(u32, Box<str>)]) -> Vec<u32> {
+    let mut counts = vec![0_u32; targets];
+    for (target, _) in texts {
+        counts[*target as usize] += 1;
+    }
+    let mut heads: Vec<u32> = (0..index(targets)).collect();
+    heads.sort_by_key(|t| std::cmp::Reverse(counts[*t as usize]));
+    heads.truncate(MAX_HEADS);
+    heads.sort_unstable();
+    heads
+}
+
+/// The places of the highest scores.
+fn best(scores: &[f32], count: usize) -> Vec<usize> {
+    let mut best: Vec<usize> = Vec::with_capacity(count + 1);
+    for (i, score) in scores.iter().enumerate() {
+        if best.len() < count || best.last().is_some_and(|b| *score > scores[*b]) {
+            let at = best.partition_point(|b| scores[*b] >= *score);
+            best.insert(at, i);
+            best.truncate(count);
+        }
+    }
+    best
+}
+
+/// Takes the surer of two views of a target.
+fn merge(found: &mut Vec<Weighed>, weighed: Weighed) {
+    match found.iter_mut().find(|w| w.target == weighed.target) {
+        Some(known) if known.confidence >= weighed.confidence => {}
+        Some(known) => *known = weighed,
+        None => found.push(weighed),
+    }
+}
+
+/// Scales confidences so that they sum to at most 1.
+fn limit(found: &mut [Weighed]) {
+    let sum: f32 = found.iter().map(|w| w.confidence).sum();
+    if sum > 1.0 {
+        for weighed in found {
+            weighed.confidence /= sum;
+        }
+    }
+}
+
+/// Phrases and targets are counted in 32 bits; a pack of four thousand million is not loaded.
+fn index(n: usize) -> u32 {
+    u32::try_from(n).expect("a pack has fewer than 2^32 phrases")
+}

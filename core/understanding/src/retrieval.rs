@@ -1,0 +1,173 @@
+//! The nearest phrases: for the long tail of items that have one or two.
+//!
+//! An inverted index from features to phrases, most telling first. A message walks from its
+//! rarest features to its most frequent ones until a fixed number of postings is spent, so that
+//! the time hardly grows with the number of phrases; the few phrases that gathered most are then
+//! compared whole.
+
+/// Postings read for one message.
+const BUDGET: usize = 3_000;
+/// Slots of the table that gathers them: a power of two above [`BUDGET`].
+const SLOTS: usize = 8_192;
+/// Phrases compared whole.
+const COMPARED: usize = 24;
+const FREE: u32 = u32::MAX;
+
+#[derive(Debug, Default)]
+pub struct Phrases {
+    /// Where each feature's postings begin; one more than there are features.
+    starts: Vec<u32>,
+    /// Phrase and weight, per feature by falling weight.
+    postings: Vec<(u32, f32)>,
+    rows: Vec<Vec<(u32, f32)>>,
+}
+
+/// A phrase near a message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    pub phrase: u32,
+    /// The cosine of the angle between them, 0–1.
+    pub similarity: f32,
+}
+
+impl Phrases {
+    /// Indexes rows of (feature, weight), each sorted by feature, of length 1.
+    #[must_use]
+    pub fn index(rows: Vec<Vec<(u32, f32)>>, features: usize) -> Self {
+        let mut starts = vec![0_u32; features + 1];
+        for (feature, _) in rows.iter().flatten() {
+            starts[*feature as usize + 1] += 1;
+        }
+        for i in 1..starts.len() {
+            starts[i] += starts[i - 1];
+        }
+        let mut next = starts.clone();
+        let mut postings = vec![(0_u32, 0.0_f32); starts.last().map_or(0, |n| *n as usize)];
+        for (phrase, row) in (0_u32..).zip(&rows) {
+            for (feature, weight) in row {
+                let at = &mut next[*feature as usize];
+                postings[*at as usize] = (phrase, *weight);
+                *at += 1;
+            }
+        }
+        for bounds in starts.windows(2) {
+            postings[bounds[0] as usize..bounds[1] as usize]
+                .sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        }
+        Self {
+            starts,
+            postings,
+            rows,
+        }
+    }
+
+    /// The phrases nearest to a text of (feature, weight) sorted by feature, best first.
+    #[must_use]
+    pub fn nearest(&self, text: &[(u32, f32)]) -> Vec<Hit> {
+        let mut hits = self.gather(text);
+        let order = |a: &Hit, b: &Hit| {
+            b.similarity
+                .total_cmp(&a.similarity)
+                .then(a.phrase.cmp(&b.phrase))
+        };
+        if hits.len() > COMPARED {
+            hits.select_nth_unstable_by(COMPARED - 1, order);
+            hits.truncate(COMPARED);
+        }
+        for hit in &mut hits {
+            hit.similarity = dot(text, &self.rows[hit.phrase as usize]).clamp(0.0, 1.0);
+        }
+        hits.sort_unstable_by(order);
+        hits
+    }
+
+    /// Phrases with the sum of what the rarest features of the text give them.
+    fn gather(&self, text: &[(u32, f32)]) -> Vec<Hit> {
+        let mut table = vec![
+            Hit {
+                phrase: FREE,
+                similarity: 0.0
+            };
+            SLOTS
+        ];
+        let mut filled = Vec::new();
+        let mut left = BUDGET;
+        // Features are numbered from frequent to rare.
+        for (feature, value) in text.iter().rev() {
+            let Some(bounds) = self.starts.get(*feature as usize..*feature as usize + 2) else {
+                continue;
+            };
+            let list = &self.postings[bounds[0] as usize..bounds[1] as usize];
+            let list = &list[..list.len().min(left)];
+            left -= list.len();
+            for (phrase, weight) in list {
+                let mut slot = phrase.wrapping_mul(0x9E37_79B1) as usize % SLOTS;
+                while table[slot].phrase != *phrase {
+                    if table[slot].phrase == FREE {
+                        table[slot].phrase = *phrase;
+                        filled.push(slot);
+                        break;
+                    }
+                    slot = (slot + 1) % SLOTS;
+                }
+                table[slot].similarity += value * weight;
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        filled.into_iter().map(|slot| table[slot]).collect()
+    }
+}
+
+fn dot(a: &[(u32, f32)], b: &[(u32, f32)]) -> f32 {
+    let mut sum = 0.0;
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() && j < b.len() {
+        match a[i].0.cmp(&b[j].0) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                sum += a[i].1 * b[j].1;
+                i += 1;
+                j += 1;
+            }
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_phrase_is_first() {
+        let rows = vec![
+            vec![(0, 0.6), (1, 0.8)],
+            vec![(0, 0.6), (2, 0.8)],
+            vec![(3, 1.0)],
+        ];
+        let phrases = Phrases::index(rows, 4);
+        let hits = phrases.nearest(&[(0, 0.6), (2, 0.8)]);
+        assert_eq!(hits[0].phrase, 1);
+        assert!((hits[0].similarity - 1.0).abs() < 1e-5);
+        assert_eq!(hits[1].phrase, 0);
+        assert_eq!(hits.len(), 2);
+    }
+
+    #[test]
+    fn a_frequent_feature_spends_the_budget_and_no_more() {
+        let rows: Vec<_> = (0..50_000).map(|i| vec![(0, 0.1), (1 + i, 0.9)]).collect();
+        let phrases = Phrases::index(rows, 50_001);
+        let hits = phrases.nearest(&[(0, 0.1), (40_000, 0.9)]);
+        assert_eq!(hits[0].phrase, 39_999);
+        assert!(hits.len() <= COMPARED);
+    }
+
+    #[test]
+    fn nothing_finds_nothing() {
+        assert!(Phrases::default().nearest(&[(7, 1.0)]).is_empty());
+        assert!(Phrases::index(vec![], 0).nearest(&[]).is_empty());
+    }
+}
