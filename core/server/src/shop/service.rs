@@ -50,7 +50,7 @@ pub(super) fn search(db: &Connection, ask: &Search) -> Result<Value> {
         .take(FOUND_MAX)
         .map(|(_, item)| item)
         .collect();
-    Ok(json!({ "count": count, "items": items }))
+    Ok(json!({ "count": count, "products": items }))
 }
 
 /// Words that say nothing about what is wanted.

@@ -284,9 +284,9 @@ async fn coupons_are_valid_expired_early_or_unknown() {
 async fn products_are_found_in_both_languages() {
     let db = shop();
     let (_, found) = get(&db, "/api/products?q=a%20lamp%20for%20the%20table").await;
-    assert_eq!(found["items"][0]["sku"], "LAMP-MOON");
+    assert_eq!(found["products"][0]["sku"], "LAMP-MOON");
     let (_, found) = get(&db, "/api/products?q=%E6%B2%99%E5%8F%91&locale=zh").await;
-    assert_eq!(found["items"][0]["category"], "sofa");
+    assert_eq!(found["products"][0]["category"], "sofa");
     let (_, found) = get(&db, "/api/products?q=helicopter").await;
     assert_eq!(found["count"], 0);
     let (_, one) = get(&db, "/api/products/detail?sku=SOFA-ELM&locale=zh").await;
