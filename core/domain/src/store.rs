@@ -107,6 +107,10 @@ pub enum Outcome {
 
 /// One row changed. A `*Put` inserts or replaces the row of its id.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a write is built once and moved once; the common variants are the large ones"
+)]
 pub enum Write {
     /// A second row with the same (account, dedupe) is skipped; put a
     /// [`Guard::NotAccepted`] before it where that must not pass silently. A row's dedupe key
