@@ -9,5 +9,8 @@
 //! * [`testing`] – conversation tests and their coverage;
 //! * [`schema`], [`graph`] – JSON Schema for editors, drawings of flows.
 
+pub mod diagnostic;
 pub mod model;
 pub mod step;
+pub mod template;
+mod train;

@@ -72,7 +72,9 @@ impl Default for Limits {
 }
 
 /// Where something stands in a file. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Span {
     /// Index into [`Pack::files`].
     pub file: u32,
@@ -98,9 +100,19 @@ pub struct Slot {
 
 #[derive(Clone, Debug)]
 pub enum SlotKind {
-    Text { pattern: Option<regex::Regex>, min_length: Option<usize>, max_length: Option<usize> },
-    Integer { min: Option<i64>, max: Option<i64> },
-    Number { min: Option<f64>, max: Option<f64> },
+    Text {
+        pattern: Option<regex::Regex>,
+        min_length: Option<usize>,
+        max_length: Option<usize>,
+    },
+    Integer {
+        min: Option<i64>,
+        max: Option<i64>,
+    },
+    Number {
+        min: Option<f64>,
+        max: Option<f64>,
+    },
     Boolean,
     Date,
     Time,
@@ -110,8 +122,13 @@ pub enum SlotKind {
     Phone,
     Url,
     /// Value → what it is called, with further words for it.
-    Choice { options: IndexMap<String, ChoiceOption> },
-    File { accept: Vec<String>, max_mb: Option<f64> },
+    Choice {
+        options: IndexMap<String, ChoiceOption>,
+    },
+    File {
+        accept: Vec<String>,
+        max_mb: Option<f64>,
+    },
     Object,
     List,
 }
@@ -244,7 +261,10 @@ pub struct Flow {
 impl Flow {
     #[must_use]
     pub fn step(&self, at: StepRef) -> Option<&Step> {
-        self.blocks.get(at.block as usize)?.steps.get(at.index as usize)
+        self.blocks
+            .get(at.block as usize)?
+            .steps
+            .get(at.index as usize)
     }
 }
 
@@ -285,7 +305,9 @@ pub enum AfterBlock {
     Parent,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct StepRef {
     pub block: u32,
     pub index: u32,
@@ -309,23 +331,55 @@ pub enum StepKind {
     Form(Box<Form>),
     Menu(Menu),
     /// Opens the FAQ menu at a node; the empty path is the root.
-    Faq { path: String },
-    If { cond: Expr, then: BlockId, otherwise: Option<BlockId> },
-    Switch { on: Expr, cases: Vec<(Value, BlockId)>, otherwise: Option<BlockId> },
-    Set { values: Vec<(String, Arg)> },
-    Goto { label: String, target: StepRef, max: Option<u32>, otherwise: Option<BlockId> },
-    Call { flow: String, with: Args, save: Option<String> },
-    Link { flow: String, with: Args },
+    Faq {
+        path: String,
+    },
+    If {
+        cond: Expr,
+        then: BlockId,
+        otherwise: Option<BlockId>,
+    },
+    Switch {
+        on: Expr,
+        cases: Vec<(Value, BlockId)>,
+        otherwise: Option<BlockId>,
+    },
+    Set {
+        values: Vec<(String, Arg)>,
+    },
+    Goto {
+        label: String,
+        target: StepRef,
+        max: Option<u32>,
+        otherwise: Option<BlockId>,
+    },
+    Call {
+        flow: String,
+        with: Args,
+        save: Option<String>,
+    },
+    Link {
+        flow: String,
+        with: Args,
+    },
     Http(Box<HttpStep>),
     Lua(Box<LuaStep>),
     Plugin(Box<PluginStep>),
     Answer(AnswerStep),
     Handoff(Box<HandoffStep>),
     Ticket(Box<TicketStep>),
-    Wait { span: Option<Duration>, event: Option<String>, on_timeout: Option<BlockId> },
+    Wait {
+        span: Option<Duration>,
+        event: Option<String>,
+        on_timeout: Option<BlockId>,
+    },
     Remind(Box<RemindStep>),
-    Tag { words: Vec<String> },
-    End { outcome: String },
+    Tag {
+        words: Vec<String>,
+    },
+    End {
+        outcome: String,
+    },
 }
 
 impl StepKind {
@@ -366,7 +420,10 @@ pub type Args = Vec<(String, Arg)>;
 pub enum Arg {
     /// A scalar as written: its source text decides by the slot's type (`007` stays text on a
     /// text slot), and `value` is its YAML 1.2 core meaning for free maps.
-    Literal { source: String, value: Value },
+    Literal {
+        source: String,
+        value: Value,
+    },
     Template(Template),
     List(Vec<Arg>),
     Map(Vec<(String, Arg)>),
@@ -577,9 +634,17 @@ pub struct Connection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
     None,
-    Bearer { token_env: String },
-    Basic { user_env: String, password_env: String },
-    Header { name: String, value_env: String },
+    Bearer {
+        token_env: String,
+    },
+    Basic {
+        user_env: String,
+        password_env: String,
+    },
+    Header {
+        name: String,
+        value_env: String,
+    },
 }
 
 #[derive(Clone, Debug)]

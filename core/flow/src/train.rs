@@ -8,7 +8,11 @@ pub(crate) fn training_set(pack: &Pack) -> TrainingSet {
     let mut examples = Vec::new();
     for flow in pack.flows.values() {
         if !flow.callable_only {
-            add(&mut examples, &Target::Flow(flow.name.clone()), &flow.start_when.phrases);
+            add(
+                &mut examples,
+                &Target::Flow(flow.name.clone()),
+                &flow.start_when.phrases,
+            );
         }
     }
     faqs(&mut examples, &pack.faqs);

@@ -78,7 +78,11 @@ pub enum Event {
     },
     /// A button: `token` is the value we put on it. `reading` is of the label, should the token
     /// mean nothing to us.
-    Press { token: String, label: Option<String>, reading: Reading },
+    Press {
+        token: String,
+        label: Option<String>,
+        reading: Reading,
+    },
     /// An API event, or one of the channel's.
     Signal { name: String, data: Value },
     /// The visitor is on a page of the business's site.
@@ -86,7 +90,10 @@ pub enum Event {
     /// A timer set by [`Effect::SetTimer`] is due.
     Timer { key: String, payload: Value },
     /// An [`Effect::Act`] came to its end.
-    ActionDone { key: String, result: Result<Value, ActionError> },
+    ActionDone {
+        key: String,
+        result: Result<Value, ActionError>,
+    },
     /// A person took the conversation without the bot asking.
     TakenOver,
     /// A person closed it (`returned`: gave it back to the bot instead).
@@ -107,7 +114,9 @@ pub enum Effect {
         to: Option<String>,
     },
     /// A line for the people at the desk only.
-    Note { text: String },
+    Note {
+        text: String,
+    },
     /// Run this between turns; its end comes back as [`Event::ActionDone`] with this key.
     Act {
         key: String,
@@ -122,10 +131,18 @@ pub enum Effect {
         once: Option<OnceClaim>,
     },
     /// The result of this action is no longer wanted.
-    CancelAct { key: String },
+    CancelAct {
+        key: String,
+    },
     /// Replaces a timer of the same key.
-    SetTimer { key: String, due_at: Timestamp, payload: Value },
-    CancelTimer { key: String },
+    SetTimer {
+        key: String,
+        due_at: Timestamp,
+        payload: Value,
+    },
+    CancelTimer {
+        key: String,
+    },
     /// Hand the conversation to people: `open/queued`, and the bot falls silent. With mode ticket
     /// or callback a ticket is made and the bot stays.
     Handoff {
@@ -135,14 +152,30 @@ pub enum Effect {
         tags: Vec<String>,
         mode: HandoffMode,
     },
-    Ticket { title: String, skill: String, fields: Map, via: Option<String>, to: Option<String> },
-    Tag { word: String },
+    Ticket {
+        title: String,
+        skill: String,
+        fields: Map,
+        via: Option<String>,
+        to: Option<String>,
+    },
+    Tag {
+        word: String,
+    },
     /// A slot with `keep: contact`.
-    Remember { name: String, value: Value, sensitive: bool },
+    Remember {
+        name: String,
+        value: Value,
+        sensitive: bool,
+    },
     /// A flow ended `resolved`.
-    Resolve { outcome: String },
+    Resolve {
+        outcome: String,
+    },
     /// The conversation's language is now this.
-    Locale { locale: Locale },
+    Locale {
+        locale: Locale,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
