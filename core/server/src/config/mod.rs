@@ -1,0 +1,429 @@
+//! The configuration: one YAML file, overridden by the environment, with secrets by reference.
+//!
+//! * [`Config`] – the settings themselves; `default.yaml` names each with its default;
+//! * [`env`] – overrides; [`secret`] – where secrets are kept; [`units`] – `30s`, `10mb`;
+//! * [`web`] – accounts of the web channel; [`wire`] – what engine and API are built with;
+//! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed.
+
+mod check;
+pub mod diagnostic;
+pub mod env;
+mod problem;
+mod read;
+pub mod secret;
+mod tree;
+pub mod units;
+pub mod web;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tandem_api::Scope;
+
+pub use diagnostic::Diagnostic;
+pub use env::Environment;
+pub use secret::{Secret, SecretError, SecretText};
+pub use units::{Bytes, Listen, Span};
+pub use web::WebAccount;
+
+use problem::{Fault, Problem};
+use tree::Place;
+
+/// Longest configuration that is read, in bytes.
+const LONGEST: u64 = 1024 * 1024;
+/// Mistakes told at once.
+const MOST: usize = 50;
+
+/// Every setting, commented.
+pub const DEFAULT_YAML: &str = include_str!("default.yaml");
+
+/// Settings of a Tandem server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Tandem configuration")]
+pub struct Config {
+    pub server: Server,
+    /// Where the database, uploads and generated keys live.
+    pub data_dir: PathBuf,
+    pub store: Store,
+    /// Each is a business of its own: its bot, its channels, its people.
+    pub workspaces: BTreeMap<String, Workspace>,
+    pub channels: Channels,
+    pub api: Api,
+    pub log: Log,
+    pub limits: Limits,
+    pub secrets: Secrets,
+    pub demo: Demo,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    pub listen: Listen,
+    /// How customers and agents reach this server from outside, as https://help.example.com.
+    pub public_url: Option<String>,
+    /// Largest request to the API; uploads have limits of their own.
+    pub body_limit: Bytes,
+    /// How long an API request may take.
+    pub request_timeout: Span,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    pub kind: StoreKind,
+    /// The database file; tandem.db in the data folder when absent.
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreKind {
+    #[default]
+    Sqlite,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workspace {
+    /// The folder of the pack its bot speaks by.
+    pub pack: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Channels {
+    pub web: Web,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Web {
+    /// By name; the name stands in the widget's address.
+    pub accounts: BTreeMap<String, WebAccount>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Who may use the API; nobody without a token.
+    pub tokens: Vec<Token>,
+    /// Let anyone read /metrics.
+    pub open_metrics: bool,
+    /// Event streams open at the same time.
+    #[schemars(range(min = 1))]
+    pub streams: usize,
+}
+
+/// A program or person that may use the API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Shown as the author of what it writes.
+    pub name: String,
+    /// The one workspace it can see.
+    #[serde(default = "default_workspace")]
+    pub workspace: String,
+    pub scopes: Vec<Scope>,
+    /// The token itself, 32 characters or more; or its hash below.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    /// SHA-256 of the token in hex.
+    #[serde(default)]
+    #[schemars(regex(pattern = "^[0-9a-fA-F]{64}$"))]
+    pub sha256: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub format: LogFormat,
+    /// error, warn, info, debug or trace; or by part, as in info,tandem_engine=debug.
+    pub level: String,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Within this time a customer goes on in the same conversation.
+    pub reopen_window: Span,
+    /// Conversations kept in memory.
+    #[schemars(range(min = 1))]
+    pub lanes_in_memory: usize,
+    /// Calls to other services at one time.
+    #[schemars(range(min = 1))]
+    pub actions_at_once: usize,
+    /// Messages sent at one time.
+    #[schemars(range(min = 1))]
+    pub sends_at_once: usize,
+    /// Longer than any platform takes to answer.
+    pub send_lease: Span,
+    /// After these a message waits for a person.
+    #[schemars(range(min = 1))]
+    pub send_attempts: u32,
+    /// Times the work on an event may fail before it is put aside.
+    #[schemars(range(min = 1))]
+    pub turn_attempts: u32,
+    /// How long stopping waits for work that has begun.
+    pub drain: Span,
+    /// How long events worked off are remembered, so that repeats are seen.
+    pub remember: Span,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Secrets {
+    /// 32 bytes as 64 hex digits; seals sensitive answers at rest. Made in the data folder when
+    /// absent.
+    pub seal_key: Option<Secret>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Demo {
+    /// The demo shop and its page.
+    pub enabled: bool,
+    /// Where the shop's own service listens.
+    pub shop_listen: Listen,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            server: Server::default(),
+            data_dir: PathBuf::from("data"),
+            store: Store::default(),
+            workspaces: BTreeMap::from([(
+                default_workspace(),
+                Workspace {
+                    pack: PathBuf::from("flows/retail"),
+                },
+            )]),
+            channels: Channels::default(),
+            api: Api::default(),
+            log: Log::default(),
+            limits: Limits::default(),
+            secrets: Secrets::default(),
+            demo: Demo::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: Listen(([127, 0, 0, 1], 8080).into()),
+            public_url: None,
+            body_limit: Bytes(1 << 20),
+            request_timeout: Span::secs(30),
+        }
+    }
+}
+
+impl Default for Web {
+    fn default() -> Self {
+        Self {
+            accounts: BTreeMap::from([("web".to_owned(), WebAccount::default())]),
+        }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            tokens: Vec::new(),
+            open_metrics: false,
+            streams: 256,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reopen_window: Span::secs(24 * 3600),
+            lanes_in_memory: 20_000,
+            actions_at_once: 64,
+            sends_at_once: 64,
+            send_lease: Span::secs(60),
+            send_attempts: 12,
+            turn_attempts: 3,
+            drain: Span::secs(10),
+            remember: Span::secs(30 * 24 * 3600),
+        }
+    }
+}
+
+impl Default for Demo {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            shop_listen: Listen(([127, 0, 0, 1], 4010).into()),
+        }
+    }
+}
+
+fn default_workspace() -> String {
+    "default".to_owned()
+}
+
+impl Config {
+    /// Reads the file, if there is one, and the environment. Opens nothing else: what is referred
+    /// to is looked at when the server starts.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place and, where one can be named, a way out.
+    pub fn load(path: Option<&Path>, env: &Environment) -> Result<Self, Vec<Diagnostic>> {
+        let Some(path) = path else {
+            return Self::parse("", "", env);
+        };
+        let file = path.display().to_string();
+        let text = file_text(path).map_err(|fault| {
+            let problem = Problem::at(fault, Place::Unknown, Vec::new());
+            vec![Diagnostic::new(&problem, "", &file)]
+        })?;
+        let mut config = Self::parse(&text, &file, env)?;
+        if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+            config.rebase(folder);
+        }
+        Ok(config)
+    }
+
+    /// Reads the text of a configuration; `file` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, file: &str, env: &Environment) -> Result<Self, Vec<Diagnostic>> {
+        settle(text, env).map_err(|problems| {
+            problems
+                .iter()
+                .take(MOST)
+                .map(|problem| Diagnostic::new(problem, text, file))
+                .collect()
+        })
+    }
+
+    /// JSON Schema of the file, for editors.
+    #[must_use]
+    pub fn schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert(
+            "$id".to_owned(),
+            "https://tandem.example/config.schema.json".into(),
+        );
+        schema.to_value()
+    }
+
+    /// The database file.
+    #[must_use]
+    pub fn store_path(&self) -> PathBuf {
+        self.store
+            .path
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("tandem.db"))
+    }
+
+    /// Relative paths start from `folder`.
+    fn rebase(&mut self, folder: &Path) {
+        self.data_dir = folder.join(&self.data_dir);
+        if let Some(path) = &mut self.store.path {
+            *path = folder.join(&*path);
+        }
+        for workspace in self.workspaces.values_mut() {
+            workspace.pack = folder.join(&workspace.pack);
+        }
+        let accounts = self.channels.web.accounts.values_mut();
+        let of_accounts = accounts.flat_map(|account| {
+            let keys = account.keys.iter_mut().map(|key| &mut key.secret);
+            keys.chain(&mut account.identity_secret)
+        });
+        let of_tokens = self.api.tokens.iter_mut().flat_map(|t| &mut t.secret);
+        for secret in of_accounts
+            .chain(of_tokens)
+            .chain(&mut self.secrets.seal_key)
+        {
+            secret.rebase(folder);
+        }
+    }
+}
+
+fn file_text(path: &Path) -> Result<String, Fault> {
+    let unreadable = |error: std::io::Error| Fault::File(error.to_string());
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > LONGEST {
+        return Err(Fault::File("it is larger than 1 MB".to_owned()));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|_| Fault::File("it is not UTF-8 text".to_owned()))
+}
+
+/// Text and environment to settings, collecting mistakes: what is wrong is taken out and the rest
+/// is read again.
+fn settle(text: &str, env: &Environment) -> Result<Config, Vec<Problem>> {
+    let mut tree = check::tree(text).map_err(|problem| vec![problem])?;
+    let mut problems = env::apply(&mut tree, env);
+    let whole = tree.clone();
+    let mut removed: Vec<Vec<String>> = Vec::new();
+    let config = loop {
+        let problem = match read::read::<Config>(&tree) {
+            Ok(config) => break Some(config),
+            Err(problem) => problem,
+        };
+        let mut path = problem.path.clone();
+        let follows = match &problem.fault {
+            Fault::Missing(key) => {
+                let mut missing = path.clone();
+                missing.push(key.clone());
+                removed.contains(&missing)
+            }
+            _ => false,
+        };
+        if !follows {
+            problems.push(problem);
+        }
+        // An entry of a list leaves its place to the next one: the whole list goes.
+        if let Some(at) = path.iter().position(|step| step.parse::<usize>().is_ok()) {
+            path.truncate(at);
+        }
+        if problems.len() >= MOST || !tree.remove(&path) {
+            break None;
+        }
+        removed.push(path);
+    };
+    match config {
+        Some(config) if problems.is_empty() => {
+            let problems = check::sense(&config, &whole);
+            if problems.is_empty() {
+                Ok(config)
+            } else {
+                Err(problems)
+            }
+        }
+        _ => Err(problems),
+    }
+}
