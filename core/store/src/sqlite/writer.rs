@@ -176,11 +176,10 @@ struct Asked<W, A> {
 }
 
 impl<W, A> Asked<W, A> {
-    fn settle(self, result: Result<(), &Failure>) {
-        let result = match (result, self.answer) {
-            (Ok(()), Some(answer)) => Ok(answer),
-            (Ok(()), None) => Err(stopped()),
-            (Err(failure), _) => Err(failure.clone()),
+    fn settle(self, failure: Option<&Failure>) {
+        let result = match failure {
+            Some(failure) => Err(failure.clone()),
+            None => self.answer.ok_or_else(stopped),
         };
         // The caller may have gone; what was committed stays.
         let _ = self.reply.send(result);
@@ -188,12 +187,12 @@ impl<W, A> Asked<W, A> {
 }
 
 impl Job {
-    fn settle(self, result: Result<(), &Failure>) {
+    fn settle(self, failure: Option<&Failure>) {
         match self {
-            Self::Commit(asked) => asked.settle(result),
-            Self::Lease(asked) => asked.settle(result),
-            Self::Purge(asked) => asked.settle(result),
-            Self::Ping(asked) => asked.settle(result),
+            Self::Commit(asked) => asked.settle(failure),
+            Self::Lease(asked) => asked.settle(failure),
+            Self::Purge(asked) => asked.settle(failure),
+            Self::Ping(asked) => asked.settle(failure),
             Self::Read(_) => {}
         }
     }
@@ -271,19 +270,19 @@ impl Thread {
         let result = self.transact(group);
         let Err(failure) = result else {
             for job in group.drain(..) {
-                job.settle(Ok(()));
+                job.settle(None);
             }
             return;
         };
         if group.len() == 1 || failure.busy {
             for job in group.drain(..) {
-                job.settle(Err(&failure));
+                job.settle(Some(&failure));
             }
             return;
         }
         for mut job in group.drain(..) {
             let result = self.transact(std::slice::from_mut(&mut job));
-            job.settle(result.as_ref().map(|()| ()));
+            job.settle(result.as_ref().err());
         }
     }
 
