@@ -15,7 +15,7 @@ use tandem_domain::{
 };
 use tandem_understanding::{
     Model, ModelTrainer,
-    confidence::{self, Equality, Message},
+    confidence::{self, Equality},
 };
 
 const SETS: [&str; 7] = [
@@ -35,7 +35,7 @@ struct Line {
 }
 
 fn main() {
-    let fit = std::env::args().any(|a| a == "--fit");
+    let fitting = std::env::args().any(|a| a == "--fit");
     let folder = std::env::var("TANDEM_DATA").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
         PathBuf::from,
@@ -48,7 +48,7 @@ fn main() {
         return;
     }
     let mut samples = Vec::new();
-    if !fit {
+    if !fitting {
         println!(
             "{:<20} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9} {:>8}",
             "set", "accuracy", "auroc", "cov98", "mixed", "ece", "oos>thr", "train ms", "us/read"
@@ -60,14 +60,16 @@ fn main() {
             continue;
         };
         let lines: Vec<Line> = file.lines().filter_map(parse).collect();
-        if fit {
+        if fitting {
             gather(&lines, &mut samples);
         } else {
             measure(name, &lines);
         }
     }
-    if fit {
-        descend(&samples);
+    if fitting {
+        // A third of the messages is out of scope. A shop meets fewer, but should tell them well.
+        fit("RIGHT", &samples, 0.5, |s| s.right);
+        fit("SCOPE", &samples, 2.0, |s| s.scope);
     }
 }
 
@@ -189,10 +191,11 @@ fn calibration_error(scored: &[(f32, bool)]) -> f32 {
     bins.iter().map(|(c, r, _)| (c - r).abs()).sum::<f32>() / scored.len().max(1) as f32
 }
 
-/// What the best target shows, and whether it is right.
+/// What the best target shows, whether it is right, and whether any could be.
 struct Sample {
     inputs: [f32; confidence::INPUTS],
-    right: f32,
+    right: bool,
+    scope: bool,
     weight: f32,
 }
 
@@ -227,61 +230,77 @@ fn gather(lines: &[Line], samples: &mut Vec<Sample>) {
             }
         }
     }
-    let weight = 1.0 / (samples.len() - first).max(1) as f32;
+    // Each set counts the same.
+    let all: f32 = samples[first..].iter().map(|s| s.weight).sum();
     for sample in &mut samples[first..] {
-        sample.weight = weight;
+        sample.weight /= all;
     }
 }
 
 fn sample(model: &Model, line: &Line, known: bool) -> Option<Sample> {
     let (message, evidence) = model.evidence(&line.text);
-    let score = |i: usize| confidence::score(&evidence[i].1);
-    let best = (0..evidence.len()).max_by(|a, b| score(*a).total_cmp(&score(*b)))?;
-    if evidence[best].1.equality != Equality::None {
+    let (targets, evidence): (Vec<_>, Vec<_>) = evidence.into_iter().unzip();
+    let (best, lead) = confidence::best(&evidence)?;
+    if evidence[best].says_the_same() != Equality::None {
         return None;
     }
-    let second = (0..evidence.len())
-        .filter(|i| *i != best)
-        .map(score)
-        .fold(-1.0_f32, f32::max);
-    let lead = score(best) - second;
-    let right = known && evidence[best].0 == Target::Flow(line.label.clone());
-    let message: Message = message;
     Some(Sample {
-        inputs: confidence::inputs(&evidence[best].1, lead, &message),
-        right: f32::from(u8::from(right)),
+        inputs: confidence::inputs(&evidence[best], lead, &message),
+        right: known && targets[best] == Target::Flow(line.label.clone()),
+        scope: known,
         weight: 1.0,
     })
 }
 
-/// Logistic regression by gradient descent.
-fn descend(samples: &[Sample]) {
-    let mut w = [0.0_f32; confidence::INPUTS];
-    let all: f32 = samples.iter().map(|s| s.weight).sum();
+/// Logistic regression by Newton's method.
+fn fit(name: &str, samples: &[Sample], out: f64, truth: impl Fn(&Sample) -> bool) {
+    const N: usize = confidence::INPUTS;
+    let mut w = [0.0_f64; N];
     let mut loss = 0.0;
-    for _ in 0..20_000 {
-        let mut gradient = [0.0_f32; confidence::INPUTS];
+    let all: f64 = samples.iter().map(|s| f64::from(s.weight)).sum();
+    for _ in 0..30 {
+        let mut system = [[0.0_f64; N + 1]; N];
         loss = 0.0;
         for s in samples {
-            let sum: f32 = s.inputs.iter().zip(&w).map(|(x, w)| x * w).sum();
-            let p = 1.0 / (1.0 + (-sum).exp());
-            loss -= s.weight
-                * if s.right > 0.5 {
-                    p.max(1e-6).ln()
-                } else {
-                    (1.0 - p).max(1e-6).ln()
-                };
-            for (g, x) in gradient.iter_mut().zip(&s.inputs) {
-                *g += s.weight * (p - s.right) * x / all;
+            let x = s.inputs.map(f64::from);
+            let sum: f64 = x.iter().zip(&w).map(|(x, w)| x * w).sum();
+            let p = (1.0 / (1.0 + (-sum).exp())).clamp(1e-6, 1.0 - 1e-6);
+            let y = f64::from(u8::from(truth(s)));
+            let weight = f64::from(s.weight) / all * if s.scope { 1.0 } else { out };
+            loss -= weight * (y * p.ln() + (1.0 - y) * (1.0 - p).ln());
+            for (row, xi) in system.iter_mut().zip(x) {
+                for (cell, xj) in row.iter_mut().zip(x) {
+                    *cell += weight * p * (1.0 - p) * xi * xj;
+                }
+                row[N] += weight * (y - p) * xi;
             }
         }
-        for (w, g) in w.iter_mut().zip(gradient) {
-            *w -= 2.0 * g;
+        for (i, row) in system.iter_mut().enumerate() {
+            row[i] += 1e-5;
+            row[N] -= 1e-5 * w[i];
+        }
+        for (w, step) in w.iter_mut().zip(solve(system)) {
+            *w += step;
         }
     }
     println!(
-        "{} samples, log loss {:.4}: {w:.2?}",
-        samples.len(),
-        loss / all
+        "{name}: {} samples, log loss {loss:.4}: {w:.2?}",
+        samples.len()
     );
+}
+
+/// Solves a system of linear equations by elimination; the last column is the right side.
+fn solve<const N: usize, const M: usize>(mut system: [[f64; M]; N]) -> [f64; N] {
+    for i in 0..N {
+        let pivot = system[i];
+        for (j, row) in system.iter_mut().enumerate() {
+            if j != i {
+                let factor = row[i] / pivot[i];
+                for (cell, p) in row.iter_mut().zip(pivot) {
+                    *cell -= factor * p;
+                }
+            }
+        }
+    }
+    std::array::from_fn(|i| system[i][M - 1] / system[i][i])
 }

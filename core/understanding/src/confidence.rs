@@ -1,10 +1,11 @@
 //! From evidence to probabilities.
 //!
-//! Two questions are kept apart: does the message mean anything this pack knows (a logistic
-//! function of the best target's evidence), and if so, which target (a softmax over the targets'
-//! scores). A target's confidence is the product, so all confidences and `out_of_scope` sum to
-//! one. The coefficients are fitted by `examples/measure.rs -- --fit` over several public sets at
-//! one to all phrases a target, with whole targets left out as what is out of scope.
+//! Two questions are kept apart: is the best target right, and does the message mean anything
+//! this pack knows. Each is a logistic function of what speaks for the best target, of its lead
+//! over the second, and of the message. What lies between the two is shared by the other targets,
+//! so all confidences and `out_of_scope` sum to one. The coefficients come from
+//! `examples/measure.rs`, run with `--fit`: several sets in both languages at one to all phrases
+//! a target, with whole targets left out as what is out of scope.
 
 /// What speaks for one target.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Evidence {
     pub similarity: f32,
     /// How a phrase of the target equals the message.
     pub equality: Equality,
+    /// How many phrases the target has.
+    pub phrases: f32,
 }
 
 /// Whether a phrase says the same words.
@@ -28,6 +31,18 @@ pub enum Equality {
     Whole,
 }
 
+impl Evidence {
+    /// The equality that counts. Where there are many phrases, the classifier knows what the
+    /// fillers tell, and the same content words decide nothing.
+    #[must_use]
+    pub fn says_the_same(&self) -> Equality {
+        match self.equality {
+            Equality::Core if self.phrases > FEW => Equality::None,
+            equality => equality,
+        }
+    }
+}
+
 /// What the whole message shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Message {
@@ -35,88 +50,130 @@ pub struct Message {
     pub known: f32,
     /// Its content words.
     pub content: f32,
+    /// How many phrases the pack's targets have on average.
+    pub phrases: f32,
 }
 
-/// The least probability of being meant that a phrase with the same words gives.
+/// The probability of being meant that a phrase with the same words gives.
 const WHOLE: f32 = 0.99;
 const CORE: f32 = 0.93;
 /// What equality adds to a target's score against the others.
 const WHOLE_LEAD: f32 = 3.0;
 const CORE_LEAD: f32 = 1.0;
-
-/// The weight of similarity beside the margin in a target's score.
-pub const SIMILARITY: f32 = 1.0;
-/// Steepness of the softmax between targets.
+/// Steepness of the shares between targets.
 const STEEPNESS: f32 = 4.0;
+/// More phrases than these are many.
+const FEW: f32 = 20.0;
+/// Scores this close are level.
+const LEVEL: f32 = 1e-3;
 /// One content word is not enough to go on, unless a phrase is hardly more.
 const ONE_WORD: f32 = 1.0;
 
-/// Coefficients of [`inputs`].
-const SCOPE: [f32; INPUTS] = [-2.5, 1.5, 1.0, 3.0, 1.5];
-pub const INPUTS: usize = 5;
+/// Coefficients of [`inputs`] for the best target's being right, and for being in scope at all.
+const RIGHT: [f32; INPUTS] = [
+    0.09, 2.80, 1.28, 1.10, 0.67, -0.61, -0.51, 0.21, 0.23, -0.00,
+];
+const SCOPE: [f32; INPUTS] = [
+    0.82, 2.18, -0.12, 0.81, 0.73, -0.89, -0.33, 0.33, 0.39, -0.01,
+];
+pub const INPUTS: usize = 10;
 
-/// What the probability of being in scope is made from: of the best target and the message.
+/// What the probabilities are made from: of the best target, its lead over the second, and the
+/// message.
 #[must_use]
 pub fn inputs(best: &Evidence, lead: f32, message: &Message) -> [f32; INPUTS] {
+    // Lines drawn by more phrases lie surer.
+    let learned = message.phrases.max(1.0).ln();
     [
         1.0,
         best.margin,
         lead.min(2.0),
         best.similarity,
         message.known,
+        learned,
+        learned * best.margin,
+        learned * lead.min(2.0),
+        learned * best.similarity,
+        learned * message.known,
     ]
 }
 
-/// A target's score against the others.
+/// A target's score against the others. Similarity to a phrase counts where there are few.
 #[must_use]
 pub fn score(evidence: &Evidence) -> f32 {
-    let equality = match evidence.equality {
+    let equality = match evidence.says_the_same() {
         Equality::None => 0.0,
         Equality::Core => CORE_LEAD,
         Equality::Whole => WHOLE_LEAD,
     };
-    evidence.margin + SIMILARITY * evidence.similarity + equality
+    evidence.margin + evidence.similarity / evidence.phrases.max(1.0) + equality
+}
+
+/// The place of the best target and its lead over the second.
+#[must_use]
+pub fn best(targets: &[Evidence]) -> Option<(usize, f32)> {
+    let scores: Vec<f32> = targets.iter().map(score).collect();
+    let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]))?;
+    let second = (0..scores.len())
+        .filter(|i| *i != best)
+        .map(|i| scores[i])
+        .fold(-1.0_f32, f32::max);
+    Some((best, scores[best] - second))
 }
 
 /// Probabilities of the targets, in their order, which sum to at most 1: the rest is out of
 /// scope.
 #[must_use]
 pub fn probabilities(targets: &[Evidence], message: &Message) -> Vec<f32> {
-    let scores: Vec<f32> = targets.iter().map(score).collect();
-    let Some(best) = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b])) else {
+    let Some((best, lead)) = best(targets) else {
         return Vec::new();
     };
-    let second = (0..scores.len())
-        .filter(|i| *i != best)
-        .map(|i| scores[i])
-        .fold(-1.0_f32, f32::max);
-    let scope = scope(&targets[best], scores[best] - second, message);
-    let shares: Vec<f32> = scores
+    let top = score(&targets[best]);
+    let shares: Vec<f32> = targets
         .iter()
-        .map(|s| (STEEPNESS * (s - scores[best])).exp())
+        .map(|t| match t.equality {
+            // All words are the same: nothing else can decide.
+            Equality::Whole => 1.0,
+            _ => (STEEPNESS * (score(t) - top)).exp(),
+        })
         .collect();
     let sum: f32 = shares.iter().sum();
+    let at_least = match targets[best].says_the_same() {
+        Equality::None => 0.0,
+        Equality::Core => CORE,
+        Equality::Whole => WHOLE,
+    };
+    let inputs = inputs(&targets[best], lead, message);
+    let mut right = logistic(&inputs, &RIGHT);
+    let mut scope = logistic(&inputs, &SCOPE);
+    if message.content <= ONE_WORD {
+        let near = targets[best].similarity.powi(2);
+        right = right.min(near);
+        scope = scope.min(near);
+    }
+    scope = scope.max(at_least);
+    let share = scope * shares[best] / sum;
+    // Where several targets say the same words, and where two are level, neither is surer.
+    right = if at_least > 0.0 || lead < LEVEL {
+        share
+    } else {
+        right
+    };
+    let scope = scope.max(right);
+    let others = (sum - shares[best]).max(f32::MIN_POSITIVE);
     shares
-        .into_iter()
-        .map(|share| scope * share / sum)
+        .iter()
+        .enumerate()
+        .map(|(i, share)| match i == best {
+            true => right,
+            false => right.min((scope - right) * share / others),
+        })
         .collect()
 }
 
-fn scope(best: &Evidence, lead: f32, message: &Message) -> f32 {
-    let sum: f32 = inputs(best, lead, message)
-        .iter()
-        .zip(SCOPE)
-        .map(|(x, w)| x * w)
-        .sum();
-    let mut scope = 1.0 / (1.0 + (-sum).exp());
-    if message.content <= ONE_WORD {
-        scope = scope.min(best.similarity);
-    }
-    match best.equality {
-        Equality::None => scope,
-        Equality::Core => scope.max(CORE),
-        Equality::Whole => scope.max(WHOLE),
-    }
+fn logistic(inputs: &[f32; INPUTS], coefficients: &[f32; INPUTS]) -> f32 {
+    let sum: f32 = inputs.iter().zip(coefficients).map(|(x, w)| x * w).sum();
+    1.0 / (1.0 + (-sum).exp())
 }
 
 #[cfg(test)]
@@ -128,16 +185,19 @@ mod tests {
         let message = Message {
             known: 1.0,
             content: 3.0,
+            phrases: 2.0,
         };
         let sure = Evidence {
             margin: 1.0,
             similarity: 1.0,
             equality: Equality::Whole,
+            phrases: 2.0,
         };
         let close = Evidence {
             margin: 0.9,
             similarity: 0.9,
             equality: Equality::None,
+            phrases: 2.0,
         };
         for targets in [
             vec![],
@@ -150,7 +210,9 @@ mod tests {
             assert!(sum <= 1.0 + 1e-5, "{sum}");
         }
         assert!(probabilities(&[sure, close], &message)[0] > 0.97);
-        let twins = probabilities(&[sure, sure], &message);
-        assert!((twins[0] - twins[1]).abs() < 1e-6);
+        for twin in [sure, close] {
+            let twins = probabilities(&[twin, twin], &message);
+            assert!((twins[0] - twins[1]).abs() < 1e-6);
+        }
     }
 }

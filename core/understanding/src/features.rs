@@ -66,6 +66,7 @@ impl Features {
                 }
                 Token::Datum(text) => {
                     features.plain = hash::join(features.plain, hash::of_text(text));
+                    features.add(kind_of_datum(text), tokens::FILLER, 0);
                     before = None;
                 }
             }
@@ -147,15 +148,29 @@ impl Features {
     }
 }
 
+/// That there is an address or a number of so many digits can tell; which one tells nothing.
+fn kind_of_datum(datum: &str) -> u64 {
+    if datum.contains('@') {
+        hash::of_text("@")
+    } else if datum.contains("://") || datum.starts_with("www.") {
+        hash::of_text("://")
+    } else {
+        hash::of_text("#") ^ datum.chars().count().min(16) as u64
+    }
+}
+
 fn is_content(weight: f32) -> bool {
     weight > 0.5
 }
 
-/// A text as numbered features of length 1 or, where some are unknown, less.
+/// A text as numbered features, weighed for both who use it. Sorted by number.
 #[derive(Clone, Debug, Default)]
 pub struct Vector {
-    /// Number and weight, sorted by number.
-    pub items: Vec<(u32, f32)>,
+    /// For the classifier, which learns itself what fillers tell: of length 1, made from what is
+    /// known alone.
+    pub line: Vec<(u32, f32)>,
+    /// For comparing with phrases: fillers damped, of length 1 or, where some is unknown, less.
+    pub near: Vec<(u32, f32)>,
     /// The share of the text that the vocabulary knows, 0–1.
     pub known: f32,
 }
@@ -203,45 +218,64 @@ impl Vocabulary {
 
     #[must_use]
     pub fn vector(&self, features: &Features) -> Vector {
-        let mut items = Vec::with_capacity(features.items.len());
-        let mut kinds = Vec::with_capacity(features.items.len());
-        // Squared lengths of words and of characters: all, and what is known.
-        let mut all = [0.0_f32; 2];
-        let mut known = [0.0_f32; 2];
+        let mut found = Vec::with_capacity(features.items.len());
+        let (mut line, mut near) = (Lengths::default(), Lengths::default());
         for (key, weight) in &features.items {
             let kind = usize::from(key & CHARACTERS == CHARACTERS);
             if let Some(id) = self.ids.get(key) {
-                let value = weight * self.rarity[*id as usize];
-                all[kind] += value * value;
-                known[kind] += value * value;
-                items.push((*id, value));
-                kinds.push(kind);
+                let rarity = self.rarity[*id as usize];
+                found.push((*id, kind, rarity, weight * rarity));
+                line.known(kind, rarity);
+                near.known(kind, weight * rarity);
             } else {
-                let value = weight * self.unseen;
-                all[kind] += value * value;
+                near.all[kind] += (weight * self.unseen).powi(2);
             }
         }
-        let share = match (all[0] > 0.0, all[1] > 0.0) {
+        found.sort_unstable_by_key(|(id, ..)| *id);
+        let (line_scale, near_scale) = (line.scale(), near.scale());
+        Vector {
+            line: found
+                .iter()
+                .map(|(id, kind, value, _)| (*id, value * line_scale[*kind]))
+                .collect(),
+            near: found
+                .iter()
+                .map(|(id, kind, _, value)| (*id, value * near_scale[*kind]))
+                .collect(),
+            known: (0..2)
+                .map(|kind| near.known[kind] * near_scale[kind] * near_scale[kind])
+                .sum(),
+        }
+    }
+}
+
+/// Squared lengths of a text's words and of its characters.
+#[derive(Default)]
+struct Lengths {
+    all: [f32; 2],
+    known: [f32; 2],
+}
+
+impl Lengths {
+    fn known(&mut self, kind: usize, value: f32) {
+        self.all[kind] += value * value;
+        self.known[kind] += value * value;
+    }
+
+    /// What brings both kinds to their share of length 1.
+    fn scale(&self) -> [f32; 2] {
+        let share = match (self.all[0] > 0.0, self.all[1] > 0.0) {
             (true, true) => [WORD_SHARE, 1.0 - WORD_SHARE],
             (true, false) => [1.0, 0.0],
             (false, _) => [0.0, 1.0],
         };
-        let scale = [0, 1].map(|kind: usize| {
-            if all[kind] > 0.0 {
-                (share[kind] / all[kind]).sqrt()
+        [0, 1].map(|kind: usize| {
+            if self.all[kind] > 0.0 {
+                (share[kind] / self.all[kind]).sqrt()
             } else {
                 0.0
             }
-        });
-        for ((_, value), kind) in items.iter_mut().zip(kinds) {
-            *value *= scale[kind];
-        }
-        items.sort_unstable_by_key(|(id, _)| *id);
-        let known = [0, 1]
-            .map(|kind: usize| known[kind] * scale[kind] * scale[kind])
-            .iter()
-            .sum();
-        Vector { items, known }
+        })
     }
 }
 
@@ -270,12 +304,14 @@ mod tests {
         let vocabulary = Vocabulary::learn(texts.iter());
         for text in &texts {
             let vector = vocabulary.vector(text);
-            let length: f32 = vector.items.iter().map(|(_, w)| w * w).sum();
-            assert!((length - 1.0).abs() < 1e-4, "{length}");
+            for items in [&vector.line, &vector.near] {
+                let length: f32 = items.iter().map(|(_, w)| w * w).sum();
+                assert!((length - 1.0).abs() < 1e-4, "{length}");
+            }
             assert!((vector.known - 1.0).abs() < 1e-4);
         }
         let foreign = vocabulary.vector(&features("qwzx vbnm"));
-        assert!(foreign.items.is_empty());
+        assert!(foreign.line.is_empty());
         assert_eq!(foreign.known, 0.0);
     }
 

@@ -36,6 +36,10 @@ const LEAST: f32 = 0.01;
 const PUT_FORWARD: usize = 5;
 /// Clauses of a message that are read on their own.
 const MAX_CLAUSES: usize = 6;
+/// A whole message as clear as this is not taken apart.
+const SURE: f32 = 0.9;
+/// From this similarity on, a clause says what a phrase says.
+const SAYS: f32 = 0.8;
 /// What a clause that is next to nothing of its message keeps of its confidence.
 const CLAUSE: f32 = 0.85;
 
@@ -59,6 +63,8 @@ pub struct ModelTrainer {
 pub struct Model {
     tables: Arc<Tables>,
     targets: Vec<Target>,
+    /// How many phrases each target has.
+    counts: Vec<u32>,
     vocabulary: Vocabulary,
     phrases: Phrases,
     /// Target and words of each phrase.
@@ -137,10 +143,13 @@ impl Model {
             }
         }
         let vocabulary = Vocabulary::learn(features.iter());
-        let rows: Vec<Vec<(u32, f32)>> = features
+        let (lines, rows): (Vec<_>, Vec<_>) = features
             .iter()
-            .map(|f| vocabulary.vector(f).items)
-            .collect();
+            .map(|f| {
+                let vector = vocabulary.vector(f);
+                (vector.line, vector.near)
+            })
+            .unzip();
         let mut whole: HashMap<u64, Vec<u32>, hash::Ready> = HashMap::default();
         let mut core: HashMap<u64, Vec<u32>, hash::Ready> = HashMap::default();
         for (phrase, of) in (0_u32..).zip(&features) {
@@ -149,23 +158,28 @@ impl Model {
                 core.entry(key).or_default().push(phrase);
             }
         }
-        let heads = heads(targets.len(), &texts);
+        let mut counts = vec![0_u32; targets.len()];
+        for (target, _) in &texts {
+            counts[*target as usize] += 1;
+        }
+        let heads = heads(&counts);
         let mut class_of = vec![None; targets.len()];
         for (class, target) in (0_u32..).zip(&heads) {
             class_of[*target as usize] = Some(class);
         }
         let taught = texts
             .iter()
-            .zip(&rows)
+            .zip(&lines)
             .filter_map(|((target, _), row)| Some((class_of[*target as usize]?, row.as_slice())))
             .take(MAX_ROWS);
-        let (labels, taught): (Vec<u32>, Vec<&[(u32, f32)]>) = taught.unzip();
+        let (labels, taught): (Vec<_>, Vec<_>) = taught.unzip();
         let classifier = Linear::train(&taught, &labels, vocabulary.len(), heads.len());
         Self {
             knowledge: Knowledge::index(&set.articles, &tables.normaliser, &tables.stop),
             phrases: Phrases::index(rows, vocabulary.len()),
             tables,
             targets,
+            counts,
             vocabulary,
             texts,
             classifier,
@@ -184,19 +198,8 @@ impl Model {
 
     fn clean_reasons(&self, clean: &str) -> Vec<Reason> {
         let mut found = self.weigh(clean);
-        let mut clauses = tokens::clauses(clean);
-        let (first, second) = (clauses.next(), clauses.next());
-        if let (Some(first), Some(second)) = (first, second) {
-            let length = clean.chars().count().max(1) as f32;
-            for clause in [first, second].into_iter().chain(clauses).take(MAX_CLAUSES) {
-                let part = clause.chars().count() as f32 / length;
-                let keeps = CLAUSE + (1.0 - CLAUSE) * part;
-                for mut weighed in self.weigh(clause) {
-                    weighed.confidence *= keeps;
-                    merge(&mut found, weighed);
-                }
-            }
-            limit(&mut found);
+        if !found.iter().any(|w| w.confidence >= SURE) {
+            self.weigh_clauses(clean, &mut found);
         }
         found.sort_by(|a, b| {
             let order = b.confidence.total_cmp(&a.confidence);
@@ -213,6 +216,27 @@ impl Model {
                     .map(|phrase| self.texts[phrase as usize].1.to_string()),
             })
             .collect()
+    }
+
+    /// A clause that says what a phrase says counts in a message of several, whatever stands
+    /// beside it.
+    fn weigh_clauses(&self, clean: &str, found: &mut Vec<Weighed>) {
+        if tokens::clauses(clean).nth(1).is_none() {
+            return;
+        }
+        let length = clean.chars().count().max(1) as f32;
+        for clause in tokens::clauses(clean).take(MAX_CLAUSES) {
+            let part = clause.chars().count() as f32 / length;
+            let keeps = CLAUSE + (1.0 - CLAUSE) * part;
+            let says = |w: &Weighed| {
+                w.evidence.says_the_same() > Equality::None || w.evidence.similarity >= SAYS
+            };
+            for mut weighed in self.weigh(clause).into_iter().filter(says) {
+                weighed.confidence *= keeps;
+                merge(found, weighed);
+            }
+        }
+        limit(found);
     }
 
     /// What the whole of a text shows, for each target that comes into question.
@@ -248,8 +272,8 @@ impl Model {
         let vector = self.vocabulary.vector(&features);
         let mut found = self.near(&vector);
         let mut scores = Vec::new();
-        if !vector.items.is_empty() {
-            self.classifier.scores(&vector.items, &mut scores);
+        if !vector.line.is_empty() {
+            self.classifier.scores(&vector.line, &mut scores);
         }
         for class in best(&scores, PUT_FORWARD) {
             let target = self.heads[class];
@@ -265,6 +289,7 @@ impl Model {
             &mut found,
         );
         for weighed in &mut found {
+            weighed.evidence.phrases = self.counts[weighed.target as usize] as f32;
             weighed.evidence.margin = match self.class_of[weighed.target as usize] {
                 Some(class) if self.heads.len() > 1 => {
                     scores.get(class as usize).copied().unwrap_or(-1.0)
@@ -276,6 +301,7 @@ impl Model {
         let message = Message {
             known: vector.known,
             content: features.content,
+            phrases: self.texts.len() as f32 / self.targets.len().max(1) as f32,
         };
         (message, found)
     }
@@ -283,7 +309,7 @@ impl Model {
     /// The targets of the nearest phrases.
     fn near(&self, vector: &Vector) -> Vec<Weighed> {
         let mut found: Vec<Weighed> = Vec::new();
-        for hit in self.phrases.nearest(&vector.items) {
+        for hit in self.phrases.nearest(&vector.near) {
             let target = self.texts[hit.phrase as usize].0;
             if !found.iter().any(|w| w.target == target) {
                 found.push(Weighed::new(target, Some(hit.phrase), hit.similarity));
@@ -373,12 +399,8 @@ impl Weighed {
 }
 
 /// The targets with most phrases, in their order.
-fn heads(targets: usize, texts: &[(u32, Box<str>)]) -> Vec<u32> {
-    let mut counts = vec![0_u32; targets];
-    for (target, _) in texts {
-        counts[*target as usize] += 1;
-    }
-    let mut heads: Vec<u32> = (0..index(targets)).collect();
+fn heads(counts: &[u32]) -> Vec<u32> {
+    let mut heads: Vec<u32> = (0..index(counts.len())).collect();
     heads.sort_by_key(|t| std::cmp::Reverse(counts[*t as usize]));
     heads.truncate(MAX_HEADS);
     heads.sort_unstable();

@@ -203,7 +203,7 @@ fn cut_at(text: &str) -> usize {
                 || (matches!(c, '.' | '!' | '?' | ';') && head[at + 1..].starts_with(' '))
         })
         .map(|(at, c)| at + c.len_utf8())
-        .last();
+        .next_back();
     let word = || head.rfind(' ').filter(|at| *at > 0);
     sentence.or_else(word).unwrap_or(limit)
 }

@@ -104,7 +104,7 @@ impl Sentiment {
             self.clause(&units(stop, clause), asks, &mut found);
         }
         self.faces(clean, &mut found);
-        let sum: f32 = found.iter().map(|(weight, _)| weight).sum();
+        let sum = found.iter().fold(0.0, |sum, (weight, _)| sum + weight);
         let sum = stress(text, sum);
         found.sort_by(|a, b| b.0.abs().total_cmp(&a.0.abs()));
         found.truncate(MAX_WORDS);
