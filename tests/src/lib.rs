@@ -1,2 +1,23 @@
-//! The harness of the end-to-end tests: boots the real server on port 0 and speaks to it as a
-//! customer, an agent or a browser would. Only platforms are faked.
+//! The harness of the end-to-end tests: starts the real server on a free port and speaks to it as
+//! a customer, an agent or a browser would. Only platforms are faked.
+//!
+//! * [`server`] – a server process: start, kill, start again on the same data;
+//! * [`visitor`] – a customer on the web channel;
+//! * [`require`] – what a test does where a tool it needs is missing;
+//! * [`fuzz`] – everything that reads bytes from outside, as functions of bytes.
+
+pub mod fuzz;
+pub mod require;
+pub mod server;
+pub mod visitor;
+
+use std::path::PathBuf;
+
+/// The checkout.
+#[must_use]
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests live in a folder of the checkout")
+        .to_path_buf()
+}

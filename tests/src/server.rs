@@ -1,0 +1,177 @@
+//! A Tandem server in a process of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+};
+
+use crate::visitor::Visitor;
+
+/// The token the harness gives itself, with every scope.
+pub const TOKEN: &str = "a-token-for-tests-only-0123456789abcdef";
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    binary: PathBuf,
+    folder: TempDir,
+    child: Child,
+    pub url: String,
+    pub http: reqwest::Client,
+    environment: Vec<(String, String)>,
+}
+
+impl Server {
+    /// Starts `binary` with this pack and waits until it listens.
+    ///
+    /// # Errors
+    /// When it ends before it listens.
+    pub async fn start(binary: &str, pack: &Path) -> anyhow::Result<Self> {
+        Self::start_with(binary, pack, &[]).await
+    }
+
+    /// The same with additions to its environment.
+    ///
+    /// # Errors
+    /// When it ends before it listens.
+    pub async fn start_with(
+        binary: &str,
+        pack: &Path,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = json!({
+            "server": {"listen": "127.0.0.1:0"},
+            "data_dir": folder.path().join("data"),
+            "workspaces": {"default": {"pack": pack}},
+            "channels": {"web": {"accounts": {"web": {
+                "origins": ["*"],
+                "limits": {"burst": 100_000, "per_second": 100_000.0,
+                    "sessions_burst": 100_000, "sessions_per_second": 100_000.0, "connections_per_ip": 0},
+            }}}},
+            "api": {"tokens": [{"name": "test", "scopes": ["admin"], "secret": {"env": "TEST_TOKEN"}}]},
+            "log": {"level": "warn"},
+        });
+        // JSON is YAML.
+        std::fs::write(
+            folder.path().join("tandem.yaml"),
+            serde_json::to_string_pretty(&config)?,
+        )?;
+        let environment: Vec<(String, String)> = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let binary = PathBuf::from(binary);
+        let (child, url) = launch(&binary, folder.path(), &environment).await?;
+        Ok(Self {
+            binary,
+            folder,
+            child,
+            url,
+            http: reqwest::Client::new(),
+            environment,
+        })
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    ///
+    /// # Errors
+    /// When there is no such process any more.
+    pub async fn kill(&mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("the server was gone")
+    }
+
+    /// Starts it again on the same data.
+    ///
+    /// # Errors
+    /// When it ends before it listens.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
+        let (child, url) = launch(&self.binary, self.folder.path(), &self.environment).await?;
+        self.child = child;
+        self.url = url;
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// A new customer.
+    ///
+    /// # Errors
+    /// When the server gives no session.
+    pub async fn visitor(&self) -> anyhow::Result<Visitor> {
+        Visitor::new(&self.http, &self.url).await
+    }
+
+    /// Calls the API with the harness's token.
+    ///
+    /// # Errors
+    /// When there is no answer, or it is not JSON.
+    pub async fn api(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<(u16, Value)> {
+        let mut request = self
+            .http
+            .request(method, format!("{}/api/v1{path}", self.url))
+            .bearer_auth(TOKEN);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        let value = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).with_context(|| text.clone())?
+        };
+        Ok((status, value))
+    }
+}
+
+async fn launch(
+    binary: &Path,
+    folder: &Path,
+    environment: &[(String, String)],
+) -> anyhow::Result<(Child, String)> {
+    let mut child = Command::new(binary)
+        .args(["serve", "--format", "json", "--config"])
+        .arg(folder.join("tandem.yaml"))
+        .env("TEST_TOKEN", TOKEN)
+        .envs(environment.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{} cannot be started", binary.display()))?;
+    let out = child.stdout.take().context("standard output is piped")?;
+    let mut lines = BufReader::new(out).lines();
+    let first = tokio::time::timeout(Duration::from_secs(60), lines.next_line())
+        .await
+        .context("the server did not start within a minute")??;
+    let Some(first) = first else {
+        let status = child.wait().await?;
+        bail!("the server ended before it listened: {status}");
+    };
+    let ready: Value = serde_json::from_str(&first).with_context(|| first.clone())?;
+    let url = ready["url"].as_str().context("no url")?.to_owned();
+    Ok((child, url))
+}
