@@ -35,7 +35,7 @@ pub(crate) fn pure(session: &mut Session, module: &str, function: &str, value: &
 /// Runs a step's function with the host API.
 pub(crate) async fn run(
     runner: &Runner,
-    pack: &Pack,
+    pack: &Arc<Pack>,
     web: &Arc<Web>,
     store: &Arc<dyn Store>,
     (module, function, args): (&str, &str, &Value),
@@ -50,6 +50,7 @@ pub(crate) async fn run(
         seed: meta.conversation.0.as_u64_pair().1,
     };
     let host = PackHost {
+        pack: pack.clone(),
         web: web.clone(),
         store: store.clone(),
         meta: meta.clone(),
@@ -81,6 +82,7 @@ fn explain(error: &LuaError) -> ActionError {
 
 /// What a script of a pack may reach: the hosts its connections name, and a store of its own.
 struct PackHost {
+    pack: Arc<Pack>,
     web: Arc<Web>,
     store: Arc<dyn Store>,
     meta: Meta,
@@ -90,7 +92,9 @@ struct PackHost {
 #[async_trait]
 impl Host for PackHost {
     async fn http(&self, ordinal: u32, request: &HttpRequest) -> Result<HttpResponse, HostError> {
-        self.web.script(ordinal, request, &self.meta).await
+        self.web
+            .script(&self.pack, ordinal, request, &self.meta)
+            .await
     }
 
     async fn store_get(&self, _ordinal: u32, key: &str) -> Result<Option<Value>, HostError> {

@@ -1,0 +1,210 @@
+//! The house put together: store, packs, engine, channels and API of one server.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context as _, bail};
+use tandem_api::{ApiState, PackInfo};
+use tandem_bus::LocalBus;
+use tandem_channel_kit::{Account, Channel as _, Stop};
+use tandem_channel_web::WebChannel;
+use tandem_domain::{AccountId, Timestamp, WorkspaceId, store::Store};
+use tandem_engine::{
+    Engine, Parts, Site,
+    actions::{Runner, http::Web},
+    files::Files,
+    packs::PackSet,
+};
+use tandem_flow::diagnostic::Diagnostic;
+use tandem_understanding::PhraseTrainer;
+
+use crate::{
+    config::{Config, Environment},
+    reload::{Reloader, Reloads},
+};
+
+/// Scripts that may compute at the same time.
+const SCRIPTS: usize = 4;
+/// How often worked-off rows are looked through for old ones.
+const PURGE: Duration = Duration::from_secs(3600);
+
+/// A pack that does not load stops the server before it begins.
+#[derive(Debug, thiserror::Error)]
+#[error("the pack in {folder} has errors")]
+pub struct BadPack {
+    pub folder: PathBuf,
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A server that is ready to listen.
+pub struct App {
+    pub engine: Engine,
+    pub router: axum::Router,
+    store: Arc<dyn Store>,
+    reloads: Arc<Reloads>,
+    remember: Duration,
+    stop: Stop,
+}
+
+impl App {
+    /// Opens the store, loads the packs and connects the channels. Nothing listens yet.
+    ///
+    /// # Errors
+    /// When anything of it cannot be had, with what to do about it.
+    pub async fn build(config: &Config, environment: &Environment) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(&config.data_dir)
+            .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+        let store = tandem_store::open_sqlite(
+            config.store_path().as_path(),
+            tandem_store::SqliteOptions::default(),
+        )
+        .context("the database cannot be opened")?;
+        let bus = Arc::new(LocalBus::default());
+        let stop = Stop::new();
+
+        let mut sites = Vec::new();
+        let mut packs = HashMap::new();
+        let mut reloads = HashMap::new();
+        for (name, workspace) in &config.workspaces {
+            let id = WorkspaceId::new(name);
+            let (set, reloader) = open_pack(&id, &workspace.pack, store.clone()).await?;
+            packs.insert(id.clone(), set.clone());
+            reloads.insert(id.clone(), reloader);
+            sites.push(Site {
+                workspace: id,
+                packs: set,
+            });
+        }
+        let lookup = {
+            let environment = environment.clone();
+            Arc::new(move |name: &str| environment.get(name).map(str::to_owned))
+        };
+        let transport = tandem_net::Transport::system().context("no HTTP client can be made")?;
+        let web = Arc::new(Web::new(transport, lookup));
+        let runner = Runner::new(packs, store.clone(), web, tandem_lua::Runner::new(SCRIPTS));
+        let engine = Engine::new(Parts {
+            store: store.clone(),
+            bus,
+            sites,
+            action: Arc::new(runner),
+            files: Files::new(config.data_dir.join("files")),
+            seal: config.seal_key(environment)?,
+            config: (&config.limits).into(),
+        });
+
+        let mut router = tandem_channel_web::assets::routes();
+        for (name, account) in &config.channels.web.accounts {
+            let workspace = WorkspaceId::new(&account.workspace);
+            if engine.site(&workspace).is_none() {
+                bail!("channels.web.accounts.{name} belongs to the workspace `{workspace}`, which is not configured");
+            }
+            let identity = Account {
+                workspace,
+                id: AccountId::new(name),
+                channel: "web".into(),
+            };
+            let settings = config.web_account(name, account, environment)?;
+            let channel = Arc::new(WebChannel::new(identity.clone(), settings)?);
+            let inbox = engine.connect(identity, channel.clone());
+            router = router.merge(channel.routes(inbox.clone()));
+            let stop = stop.child();
+            tokio::spawn(async move {
+                if let Err(error) = channel.run(inbox, stop).await {
+                    tracing::error!(%error, "A channel stopped.");
+                }
+            });
+        }
+        let reloads = Arc::new(Reloads(reloads));
+        let metrics = crate::metrics::install();
+        let state = ApiState::new(
+            engine.clone(),
+            config.api(environment)?,
+            reloads.clone(),
+            metrics,
+        );
+        router = router.merge(tandem_api::router(state));
+        Ok(Self {
+            engine,
+            router,
+            store,
+            reloads,
+            remember: config.limits.remember.0,
+            stop,
+        })
+    }
+
+    /// Serves until `until` resolves, then finishes what has begun.
+    ///
+    /// # Errors
+    /// When the store or the listener fails.
+    pub async fn serve(
+        self,
+        listener: tokio::net::TcpListener,
+        until: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        self.engine.start().await.context("the store cannot be read")?;
+        for reloader in self.reloads.0.values() {
+            let (reloader, stop) = (reloader.clone(), self.stop.child());
+            tokio::spawn(async move {
+                let folder = reloader.folder().to_path_buf();
+                if let Err(error) = reloader.watch(stop).await {
+                    tracing::warn!(folder = %folder.display(), %error, "The pack's folder cannot be watched; reload it over the API.");
+                }
+            });
+        }
+        let purge = {
+            let (store, remember, stop) = (self.store.clone(), self.remember, self.stop.child());
+            tokio::spawn(async move {
+                while stop.or(tokio::time::sleep(PURGE)).await.is_some() {
+                    if let Err(error) = store.purge(Timestamp::now(), remember).await {
+                        tracing::warn!(%error, "Old rows could not be removed.");
+                    }
+                }
+            })
+        };
+        let stop = self.stop.clone();
+        let served = axum::serve(
+            listener,
+            self.router
+                .into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(async move {
+            until.await;
+            tracing::info!("Stopping: no new work is taken.");
+            stop.stop();
+        })
+        .await;
+        self.engine.shutdown().await;
+        purge.abort();
+        served.context("the server stopped listening")
+    }
+}
+
+async fn open_pack(
+    workspace: &WorkspaceId,
+    folder: &Path,
+    store: Arc<dyn Store>,
+) -> anyhow::Result<(Arc<PackSet>, Arc<Reloader>)> {
+    let path = folder.to_path_buf();
+    let loaded = tokio::task::spawn_blocking(move || tandem_flow::load::load_dir(&path))
+        .await
+        .context("the loader failed")?;
+    let Some(pack) = loaded.pack else {
+        return Err(BadPack {
+            folder: folder.to_path_buf(),
+            diagnostics: loaded.diagnostics,
+        }
+        .into());
+    };
+    let set = PackSet::open(workspace.clone(), store, Arc::new(PhraseTrainer), pack)
+        .await
+        .with_context(|| format!("the pack in {} cannot be opened", folder.display()))?;
+    let set = Arc::new(set);
+    let reloader = Reloader::new(folder.to_path_buf(), set.clone(), loaded.diagnostics);
+    Ok((set, Arc::new(reloader)))
+}

@@ -1,0 +1,16 @@
+//! Counters and timings for Prometheus.
+
+use std::sync::OnceLock;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// The recorder counts for the whole process; this is the one thing in it that cannot be handed
+/// from the entry point down, because the `metrics` macros look for it there.
+static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// Begins to count; a second server in one process shares the counters.
+pub fn install() -> Option<PrometheusHandle> {
+    HANDLE
+        .get_or_init(|| PrometheusBuilder::new().install_recorder().ok())
+        .clone()
+}
