@@ -14,3 +14,4 @@ pub mod model;
 pub mod step;
 pub mod template;
 mod train;
+pub mod value;

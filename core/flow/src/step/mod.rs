@@ -3,6 +3,28 @@
 //! It reads no clock, does no I/O and draws no random number. What it needs from outside comes in
 //! through [`Turn`] (event, reading, contact, now) and [`Host`] (pure Lua functions, journalled),
 //! so that the same inputs give the same bytes on any machine.
+//!
+//! Where to read: [`turn`] has the order in which a message is understood, [`run`] the interpreter
+//! with one function a step kind in `kinds/`; [`question`] and [`form`] ask, [`correct`] goes back,
+//! [`buttons`], [`faq`], [`handoff`] and [`timers`] are what their names say; [`scope`] keeps slots
+//! and answers expressions, [`say`] makes messages, [`state`] is what is kept.
+
+pub mod cal;
+pub(crate) mod commands;
+
+mod buttons;
+mod correct;
+mod faq;
+mod form;
+mod handoff;
+mod kinds;
+mod question;
+mod run;
+mod say;
+mod scope;
+mod state;
+mod timers;
+mod turn;
 
 use std::sync::Arc;
 
@@ -16,6 +38,39 @@ use tandem_domain::{
 };
 
 use crate::model::Pack;
+
+pub use state::State;
+
+/// How sure a reading must be. All of them in one place, to be moved together.
+pub mod thresholds {
+    /// A flow or an FAQ item is meant.
+    pub const START: f32 = 0.5;
+    /// The same while a question that takes any words is open.
+    pub const OVER_FREE_TEXT: f32 = 0.6;
+    /// A handoff phrase inside a longer message counts.
+    pub const HIGH: f32 = 0.8;
+    /// Two candidates at least this likely, and no further apart than [`CLARIFY_GAP`], are asked
+    /// about.
+    pub const CLARIFY: f32 = 0.3;
+    pub const CLARIFY_GAP: f32 = 0.15;
+    /// A passage answers a question.
+    pub const ANSWER: f32 = 0.5;
+}
+
+/// One turn's outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stepped {
+    pub state: State,
+    pub effects: Vec<Effect>,
+    pub trace: Vec<TraceLine>,
+}
+
+/// Takes one event through the flows. Never panics and always ends: what would run on for ever
+/// hits a cap of the pack's `limits` and is handed to people.
+#[must_use]
+pub fn step(turn: Turn<'_>, state: State) -> Stepped {
+    run::Run::new(turn, state).finish()
+}
 
 /// The version of [`State`]'s serialised form.
 pub const STATE_FORMAT: u32 = 1;

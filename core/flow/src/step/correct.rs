@@ -1,0 +1,580 @@
+//! Going back: corrections, `back`, and old buttons that still count.
+//!
+//! A correction returns to the question it is about. What was answered after it is hidden until
+//! its question comes again, so that every `if` on the way is judged anew and what is no longer
+//! asked for is gone. A write is the point of no return.
+
+use std::ops::Range;
+
+use tandem_domain::{Map, Value};
+
+use super::{
+    commands,
+    question::{Input, Open, Taken, Why},
+    run::Run,
+    scope::Place,
+    state::{Answered, Frame, From, MAX_HISTORY, Mode, OnEnd, What},
+};
+use crate::{
+    model::{Collect, Slot, SlotKind, Source, StepKind},
+    value::{self, Reader, choice, normal},
+};
+
+/// What a press corrects a slot to.
+pub(super) enum Change {
+    /// An option by its label.
+    Label(String),
+    Value(String),
+}
+
+/// A slot that may be corrected.
+struct Candidate {
+    /// In the history; none for one that was filled but never passed.
+    entry: Option<usize>,
+    slot: Slot,
+    collect: Collect,
+    title: String,
+    committed: bool,
+}
+
+impl Run<'_> {
+    /// Notes that a question was passed.
+    pub fn remember_answer(&mut self, scope: u64, slot: &str, field: Option<u32>, asked: bool) {
+        if self
+            .state
+            .frames
+            .last()
+            .is_none_or(|f| f.scope != scope || f.root != 0 || !f.it.is_empty())
+        {
+            return;
+        }
+        let frames: Vec<Frame> = self
+            .state
+            .frames
+            .iter()
+            .filter(|f| f.scope == scope)
+            .map(|f| Frame {
+                mode: Mode::Run,
+                attempts: std::collections::BTreeMap::new(),
+                woken: None,
+                ..f.clone()
+            })
+            .collect();
+        let committed = self.committed(scope);
+        let Some(s) = self.state.scopes.get_mut(&scope) else {
+            return;
+        };
+        // Passed again in the same place: the old entry gives way.
+        let at = frames.last().map(|f| (f.id, f.pc));
+        s.history
+            .retain(|h| !(h.slot == slot && h.frames.last().map(|f| (f.id, f.pc)) == at));
+        if s.history.len() >= MAX_HISTORY {
+            s.history.remove(0);
+        }
+        s.history.push(Answered {
+            slot: slot.to_owned(),
+            field,
+            asked,
+            frames,
+            committed,
+        });
+    }
+
+    /// Whether the message mends an earlier answer; if so, it is done.
+    pub fn correct(&mut self, input: &Input<'_>) -> bool {
+        let Some(place) = self.top_place() else {
+            return false;
+        };
+        let Some(scope) = place.scope else {
+            return false;
+        };
+        let summary = matches!(
+            self.asked().map(|a| &a.what),
+            Some(What::Confirm { .. } | What::Change)
+        );
+        let marked = summary || commands::is_correction(&input.words.lower);
+        let candidates = self.candidates(&place, scope, summary);
+        if candidates.is_empty() {
+            return false;
+        }
+        let found = self.corrections_in(&place, input, &candidates, marked, summary);
+        let (gone, open): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|(index, _)| candidates[*index].committed);
+        if open.is_empty() {
+            if !gone.is_empty() && marked {
+                self.line(
+                    "correction",
+                    "what it is about has already been acted upon",
+                    &place,
+                );
+                self.builtin("already_done", Map::new());
+                self.ask_again();
+                return true;
+            }
+            // A slot is named, but no value for it.
+            if marked && let Some(candidate) = named(&candidates, &input.words.lower) {
+                if candidate.committed {
+                    self.builtin("already_done", Map::new());
+                    self.ask_again();
+                } else {
+                    let name = candidate.slot.name.clone();
+                    self.line("correction", &format!("{name} is to be changed"), &place);
+                    self.rewind_to_ask(&place, &name);
+                }
+                return true;
+            }
+            return false;
+        }
+        self.apply(&place, scope, &candidates, open)
+    }
+
+    /// Slots of the user's flow that the customer filled, the latest first.
+    fn candidates(&mut self, place: &Place, scope: u64, summary: bool) -> Vec<Candidate> {
+        let Some(history) = self.state.scopes.get(&scope).map(|s| s.history.clone()) else {
+            return Vec::new();
+        };
+        let done = self.committed(scope);
+        let open = self.open_slot();
+        let mut out: Vec<Candidate> = Vec::new();
+        for (index, entry) in history.iter().enumerate().rev() {
+            if out.iter().any(|c| c.slot.name == entry.slot)
+                || open.as_ref().is_some_and(|(name, _)| *name == entry.slot)
+            {
+                continue;
+            }
+            let Some(frame) = entry.frames.last() else {
+                continue;
+            };
+            let pack = self.pack(&frame.pack.clone());
+            let Some(slot) = pack.slots.get(&entry.slot) else {
+                continue;
+            };
+            let Some(collect) = collect_at(&pack, frame, entry.field) else {
+                continue;
+            };
+            let optional_now = summary && self.is_skipped(&slot.name, scope);
+            if slot.source != Source::Customer || !(self.is_filled(slot, scope) || optional_now) {
+                continue;
+            }
+            let title = self.slot_title(place, slot);
+            out.push(Candidate {
+                entry: Some(index),
+                slot: slot.clone(),
+                collect,
+                title: normal::fold(&title),
+                committed: entry.committed != done,
+            });
+        }
+        out
+    }
+
+    /// New values for candidates in the message: numbers go to number slots, the rest to what they
+    /// look like. With two slots alike, the one that is named, else the latest.
+    fn corrections_in(
+        &mut self,
+        place: &Place,
+        input: &Input<'_>,
+        candidates: &[Candidate],
+        marked: bool,
+        summary: bool,
+    ) -> Vec<(usize, Value)> {
+        let pack = place.pack.clone();
+        let scope = place.scope.unwrap_or(0);
+        let mut taken: Vec<Range<usize>> = Vec::new();
+        let mut found: Vec<(usize, Value)> = Vec::new();
+        let mut order: Vec<usize> = (0..candidates.len()).collect();
+        order.sort_by_key(|i| {
+            let candidate = &candidates[*i];
+            let unnamed = !mentions(&input.words.lower, candidate);
+            (rank(&candidate.slot.kind), unnamed, *i)
+        });
+        for index in order {
+            let candidate = &candidates[index];
+            let slot = &candidate.slot;
+            let strict = value::is_unmistakable(slot);
+            if !marked && !strict {
+                continue;
+            }
+            if candidate.committed && !marked {
+                continue;
+            }
+            let same_kind_done = found.iter().any(|(done, _)| {
+                let other = &candidates[*done].slot.kind;
+                rank(other) == rank(&slot.kind)
+                    && !matches!(slot.kind, SlotKind::Text { .. } | SlotKind::Choice { .. })
+            });
+            if same_kind_done && !mentions(&input.words.lower, candidate) {
+                continue;
+            }
+            let options = match slot.kind {
+                SlotKind::Choice { .. } | SlotKind::Object => {
+                    self.options(place, &candidate.collect, slot)
+                }
+                _ => Vec::new(),
+            };
+            let parsed = if matches!(slot.kind, SlotKind::Object) {
+                choice::in_passing(&options, input.words, &taken)
+                    .map(|(at, span)| (options[at].value.clone(), span))
+            } else if matches!(slot.kind, SlotKind::Boolean) {
+                None
+            } else {
+                let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+                let host = &mut *self.host;
+                value::recognise(slot, &options, &reader, &taken, &mut |f, v| {
+                    host.lua(&pack, &f.module, &f.name, v)
+                })
+                .map(|p| (p.value, p.span))
+            };
+            let Some((value, span)) = parsed else {
+                continue;
+            };
+            taken.push(span);
+            if self.held(slot, Some(scope)) == Some(&value) {
+                continue;
+            }
+            found.push((index, value));
+        }
+        let _ = summary;
+        found
+    }
+
+    /// Takes the new values, from the earliest question on.
+    fn apply(
+        &mut self,
+        place: &Place,
+        scope: u64,
+        candidates: &[Candidate],
+        found: Vec<(usize, Value)>,
+    ) -> bool {
+        let mut judged = Vec::new();
+        for (index, value) in found {
+            let candidate = &candidates[index];
+            match self.judge(place, &candidate.collect.validate, &candidate.slot, &value) {
+                Ok(value) => judged.push((index, value)),
+                Err(refused) => {
+                    self.line(
+                        "correction",
+                        &format!("{}: the new value does not do", candidate.slot.name),
+                        place,
+                    );
+                    self.failed(&refused.why);
+                    return true;
+                }
+            }
+        }
+        let names: Vec<String> = judged
+            .iter()
+            .map(|(i, _)| candidates[*i].slot.name.clone())
+            .collect();
+        self.line(
+            "correction",
+            &format!("{} changed", names.join(", ")),
+            place,
+        );
+        self.state.repair.same_step = 0;
+        let earliest = judged
+            .iter()
+            .filter_map(|(i, _)| candidates[*i].entry)
+            .min();
+        if let Some(entry) = earliest {
+            self.rewind(scope, entry);
+        }
+        for (index, value) in judged {
+            let slot = candidates[index].slot.clone();
+            if let Some(s) = self.state.scopes.get_mut(&scope) {
+                s.pending.remove(&slot.name);
+            }
+            self.set(&slot, scope, value, true);
+            if slot.sensitive {
+                self.state.said.clear();
+            }
+        }
+        self.corrected(&names);
+        true
+    }
+
+    /// Puts the frames back to where this question stood, hiding what came after.
+    fn rewind(&mut self, scope: u64, entry: usize) {
+        let Some(s) = self.state.scopes.get_mut(&scope) else {
+            return;
+        };
+        if entry >= s.history.len() {
+            return;
+        }
+        let later: Vec<Answered> = s.history.drain(entry + 1..).collect();
+        let target = s.history[entry].clone();
+        for answered in later {
+            if answered.slot == target.slot {
+                continue;
+            }
+            if let Some(held) = s.slots.remove(&answered.slot) {
+                s.pending.insert(answered.slot, held);
+            }
+        }
+        self.note(
+            "rewind",
+            &format!("back to the question for {}", target.slot),
+        );
+        self.drop_frames(|f| f.scope == scope);
+        for mut frame in target.frames {
+            frame.id = frame.id.max(1);
+            if let Some(form) = &mut frame.form {
+                form.judged.clear();
+                if let Some(field) = target.field {
+                    // Later fields are looked at again.
+                    form.answered.retain(|f| *f < field);
+                }
+            }
+            self.state.frames.push(frame);
+        }
+    }
+
+    /// Back to a question, emptied, so that it is asked again.
+    pub fn rewind_to_ask(&mut self, place: &Place, name: &str) {
+        let Some(scope) = place.scope else { return };
+        let entry = self
+            .state
+            .scopes
+            .get(&scope)
+            .and_then(|s| s.history.iter().rposition(|h| h.slot == name));
+        let Some(entry) = entry else {
+            self.ask_again();
+            return;
+        };
+        let pack = place.pack.clone();
+        self.quiet_question();
+        self.rewind(scope, entry);
+        if let Some(slot) = pack.slots.get(name) {
+            self.set(slot, scope, Value::Null, false);
+        }
+        let field = self
+            .state
+            .scopes
+            .get(&scope)
+            .and_then(|s| s.history.get(entry))
+            .and_then(|h| h.field);
+        if let Some(s) = self.state.scopes.get_mut(&scope) {
+            s.skipped.remove(name);
+            s.history.truncate(entry);
+        }
+        if let Some(frame) = self.state.frames.last_mut()
+            && let Some(form) = &mut frame.form
+            && let Some(field) = field
+        {
+            form.answered.remove(&field);
+        }
+    }
+
+    /// One question back.
+    pub fn back(&mut self) {
+        if let Some(What::Faq { path, entry }) = self.asked().map(|a| a.what.clone()) {
+            if path.len() > entry.len() {
+                let up = path
+                    .rsplit_once('.')
+                    .map_or(String::new(), |(up, _)| up.to_owned());
+                self.show_faq(&up, &entry);
+            } else {
+                self.ask_again();
+            }
+            return;
+        }
+        let Some(place) = self.top_place() else {
+            return;
+        };
+        let Some(scope) = place.scope else { return };
+        let done = self.committed(scope);
+        let previous = self.state.scopes.get(&scope).and_then(|s| {
+            s.history
+                .iter()
+                .rev()
+                .find(|h| h.asked && h.committed == done)
+                .map(|h| h.slot.clone())
+        });
+        match previous {
+            Some(name) => {
+                self.line("back", &format!("to the question for {name}"), &place);
+                self.rewind_to_ask(&place, &name);
+            }
+            None => {
+                self.line(
+                    "back",
+                    "there is nothing before this that could be changed",
+                    &place,
+                );
+                self.ask_again();
+            }
+        }
+    }
+
+    /// An old option of a question that was passed.
+    pub fn correct_by_button(&mut self, name: &str, from: &From, change: Change) {
+        let scope = from.scope;
+        let entry = self.state.scopes.get(&scope).and_then(|s| {
+            s.history.iter().rposition(|h| {
+                h.slot == name && h.frames.last().is_some_and(|f| f.id == from.frame)
+            })
+        });
+        let Some(entry) = entry else {
+            self.expired("its question was never passed");
+            return;
+        };
+        let Some(answered) = self
+            .state
+            .scopes
+            .get(&scope)
+            .and_then(|s| s.history.get(entry))
+            .cloned()
+        else {
+            return;
+        };
+        let Some(frame) = answered.frames.last() else {
+            return;
+        };
+        let pack = self.pack(&frame.pack.clone());
+        let (Some(slot), Some(collect)) = (
+            pack.slots.get(name).cloned(),
+            collect_at(&pack, frame, answered.field),
+        ) else {
+            self.expired("its question is gone");
+            return;
+        };
+        let mut place = Place::new(pack.clone(), Some(scope));
+        place.frame = Some(frame.id);
+        place.at = frame.pc;
+        place.step = Some(super::scope::step_name(&frame.flow, frame.pc));
+        let value = match change {
+            Change::Label(label) => {
+                let options = self.options(&place, &collect, &slot);
+                options
+                    .into_iter()
+                    .find(|o| o.label == label)
+                    .map(|o| o.value)
+            }
+            Change::Value(value) => {
+                let open = Open {
+                    place: place.clone(),
+                    slot: slot.clone(),
+                    collect: collect.clone(),
+                    field: answered.field,
+                };
+                self.value_of(&open, &value).ok()
+            }
+        };
+        let Some(value) = value else {
+            self.expired("that option is gone");
+            return;
+        };
+        match self.judge(&place, &collect.validate, &slot, &value) {
+            Ok(value) => {
+                self.line(
+                    "correction",
+                    &format!("{name} changed by an older button"),
+                    &place,
+                );
+                self.state.repair.same_step = 0;
+                self.rewind(scope, entry);
+                self.set(&slot, scope, value, true);
+                self.corrected(&[name.to_owned()]);
+            }
+            Err(refused) => {
+                self.tell(&place, &refused.why);
+                self.ask_again();
+            }
+        }
+    }
+
+    /// The question that followed the message a value button stood on.
+    pub fn slot_after(&self, from: &From) -> Option<String> {
+        let s = self.state.scopes.get(&from.scope)?;
+        s.history
+            .iter()
+            .find(|h| {
+                h.frames.last().is_some_and(|f| {
+                    f.id == from.frame && f.pc.block == from.at.block && f.pc >= from.at
+                })
+            })
+            .map(|h| h.slot.clone())
+    }
+
+    /// Cancels the user's flow on top, whatever it has called.
+    pub fn cancel(&mut self) {
+        let Some(top) = self.state.frames.last() else {
+            self.note("cancel", "nothing is open");
+            self.builtin("nothing_to_cancel", Map::new());
+            return;
+        };
+        let scope = top.scope;
+        let mut committed = self
+            .state
+            .scopes
+            .get(&scope)
+            .map(|s| s.committed.clone())
+            .unwrap_or_default();
+        if let Mode::Act(acting) = &top.mode
+            && acting.write
+        {
+            committed.push(acting.what.clone());
+        }
+        let title = self.title_of(scope);
+        self.note("cancel", &format!("ends {title}"));
+        self.drop_frames(|f| f.scope == scope);
+        let mut it = Map::new();
+        it.insert("title".into(), Value::from(title));
+        let done: Vec<Value> = committed
+            .iter()
+            .map(|op| Value::from(op.rsplit('.').next().unwrap_or(op).replace('_', " ")))
+            .collect();
+        it.insert("committed".into(), Value::Array(done));
+        self.pattern("cancelled", it, OnEnd::Below);
+    }
+
+    /// What a message that mends nothing at a summary is.
+    pub fn not_a_correction(&self) -> Taken {
+        Taken::No(Why::Silent)
+    }
+}
+
+fn collect_at(pack: &crate::model::Pack, frame: &Frame, field: Option<u32>) -> Option<Collect> {
+    match (&pack.flows.get(&frame.flow)?.step(frame.pc)?.kind, field) {
+        (StepKind::Collect(collect), None) => Some((**collect).clone()),
+        (StepKind::Form(form), Some(field)) => {
+            form.fields.get(field as usize).map(|f| f.collect.clone())
+        }
+        _ => None,
+    }
+}
+
+fn mentions(lower: &str, candidate: &Candidate) -> bool {
+    let names = [
+        candidate.title.clone(),
+        candidate.slot.name.replace('_', " "),
+    ];
+    names.iter().any(|name| {
+        name.chars().count() >= 2
+            && lower
+                .match_indices(name.as_str())
+                .any(|(start, part)| normal::bounded(lower, &(start..start + part.len())))
+    })
+}
+
+fn named<'c>(candidates: &'c [Candidate], lower: &str) -> Option<&'c Candidate> {
+    candidates.iter().find(|c| mentions(lower, c))
+}
+
+fn rank(kind: &SlotKind) -> u8 {
+    match kind {
+        SlotKind::Email => 0,
+        SlotKind::Url => 1,
+        SlotKind::Text { .. } => 2,
+        SlotKind::Phone => 3,
+        SlotKind::DateTime => 4,
+        SlotKind::Date => 5,
+        SlotKind::Time => 6,
+        SlotKind::Integer { .. } | SlotKind::Number { .. } => 7,
+        SlotKind::Choice { .. } => 8,
+        SlotKind::Object => 9,
+        SlotKind::File { .. } => 10,
+        SlotKind::Boolean | SlotKind::List => 11,
+    }
+}

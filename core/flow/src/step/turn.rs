@@ -1,0 +1,683 @@
+//! The order in which an event is understood:
+//!
+//! button token → exact label of the open question → cancel / handoff / back → typed parse of the
+//! open question → correction → flow and FAQ match → free-text slot → `cannot_handle`.
+//! (A duplicate delivery never comes this far.)
+
+use serde_json::Map;
+use tandem_domain::{
+    Value,
+    message::{MediaKind, Part, text_of},
+    reading::{Reading, Target},
+};
+
+use super::{
+    Effect, Event,
+    commands::{self, Command},
+    question::{Input, Open, Taken, Why, says_more},
+    run::Run,
+    scope::shorten,
+    state::{MAX_DEFERRED, OnEnd, What},
+    thresholds as at,
+};
+use crate::value::{self, Invalid, Parsed, Words, normal};
+
+impl Run<'_> {
+    /// A new open→resolve cycle counts its repairs anew; people who left without a word no longer
+    /// have the conversation.
+    pub fn begin_session(&mut self) {
+        self.silent = self.is_human();
+        let session = self
+            .around
+            .conversation
+            .get("session")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
+        if session != self.state.session {
+            self.state.session = session;
+            self.state.repair = super::state::Repair::default();
+            self.state.fired.clear();
+            self.state.pages.clear();
+        }
+        if !self.silent
+            && self.state.handoff.is_some()
+            && !matches!(self.event, Event::Closed { .. })
+        {
+            self.note(
+                "handoff",
+                "people no longer have the conversation: what was open is dropped",
+            );
+            self.state.handoff = None;
+            self.drop_frames(|f| f.after.is_none());
+            self.wake_overdue();
+        }
+    }
+
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::Message { parts, reading, .. } => self.message_event(event, parts, reading),
+            Event::Press {
+                token,
+                label,
+                reading,
+            } => self.press_event(event, token, label.as_deref(), reading),
+            Event::Signal { name, data } => self.signal(event, name, data),
+            Event::Page { url, seconds } => self.page(url, *seconds),
+            Event::Timer { key, payload } => {
+                // What would interrupt an action waits for its end.
+                let waits = self.is_acting() && !key.starts_with("max_wait:") && key != "session";
+                if waits && !self.silent {
+                    self.defer(event);
+                } else {
+                    self.timer(key, payload);
+                }
+            }
+            Event::ActionDone { key, result } => self.action_done(key, result),
+            Event::TakenOver => self.taken_over(),
+            Event::Closed { returned } => self.closed(*returned),
+        }
+    }
+
+    fn defer(&mut self, event: &Event) {
+        if self.state.deferred.len() >= MAX_DEFERRED {
+            self.note(
+                "deferred",
+                "too much came in while an action runs: this is left to people",
+            );
+            self.effects.push(Effect::Note {
+                text: "A message came in while too many others waited; the bot did not read it."
+                    .into(),
+            });
+            return;
+        }
+        self.note("deferred", "an action runs: this is taken up after it");
+        self.state.deferred.push_back(event.clone());
+    }
+
+    fn message_event(&mut self, event: &Event, parts: &[Part], reading: &Reading) {
+        let text = text_of(parts);
+        let words = Words::new(&text);
+        let files: Vec<_> = parts
+            .iter()
+            .filter_map(|p| match p {
+                Part::Media(media) => Some(media.clone()),
+                _ => None,
+            })
+            .collect();
+        self.hear(&words, reading);
+        if self.silent {
+            self.note("handoff", "people have the conversation: the bot is silent");
+            return;
+        }
+        let input = Input {
+            words: &words,
+            files: &files,
+            reading,
+        };
+        if self.is_acting() {
+            let command = commands::command(&words.text);
+            if command == Some(Command::Cancel) {
+                self.cancel();
+            } else if !self.wants_person(command, &words.text, reading) {
+                self.defer(event);
+            }
+            return;
+        }
+        self.opening = None;
+        self.understand(&input);
+    }
+
+    /// What expressions may know of the message, and the customer's language.
+    fn hear(&mut self, words: &Words, reading: &Reading) {
+        self.state.last_at = self.now;
+        self.state.said = shorten(&words.raw, 500);
+        self.state.sentiment = reading.sentiment;
+        let mut message = Map::new();
+        message.insert("text".into(), Value::from(words.raw.as_str()));
+        message.insert("sentiment".into(), rounded(reading.sentiment));
+        if let Some(language) = &reading.language {
+            message.insert("language".into(), Value::from(language.as_str()));
+        }
+        self.message = message;
+        if let Some(found) = reading
+            .language
+            .as_ref()
+            .and_then(|l| l.best(&self.current.locales))
+            .cloned()
+            && found != self.locale
+            && speaks(&words.text)
+        {
+            self.note("locale", &format!("the customer writes {found}"));
+            self.locale = found.clone();
+            self.state.locale = Some(found.clone());
+            self.effects.push(Effect::Locale { locale: found });
+        }
+    }
+
+    fn understand(&mut self, input: &Input<'_>) {
+        let text = input.words.text.as_str();
+        if let Some(token) = self.typed_label(text) {
+            self.note("match", "the exact label of a button");
+            self.press(&token);
+            return;
+        }
+        let command = commands::command(text);
+        match command {
+            Some(Command::Cancel) => {
+                self.note("match", "cancel");
+                self.cancel();
+                return;
+            }
+            Some(Command::Back) if self.state.is_asking() => {
+                self.note("match", "back");
+                self.back();
+                return;
+            }
+            _ => {}
+        }
+        if self.wants_person(command, text, input.reading) || self.condition_trigger() {
+            return;
+        }
+        if command == Some(Command::Repeat) && self.state.is_asking() {
+            self.note("match", "repeat");
+            self.pattern("repeat", Map::new(), OnEnd::Reask);
+            return;
+        }
+        match self.asked().map(|a| a.what.clone()) {
+            Some(What::Slot { .. }) => self.answer_slot(input),
+            Some(What::Confirm { .. }) => self.answer_confirm(input),
+            Some(What::Change) => self.answer_change(input),
+            Some(What::Menu) => self.answer_menu(input),
+            Some(What::Faq { .. }) => self.answer_faq_menu(input),
+            None => self.nothing_open(input),
+        }
+    }
+
+    fn answer_slot(&mut self, input: &Input<'_>) {
+        let Some(open) = self.open() else {
+            // Its step is gone: the flow goes on.
+            self.advance();
+            return;
+        };
+        let text = input.words.text.as_str();
+        let has_options = open.collect.options_from.is_some();
+        let free = value::is_free(&open.slot, has_options);
+        let says_no_itself = matches!(open.slot.kind, crate::model::SlotKind::Boolean);
+        if open.collect.optional && !says_no_itself && commands::is_skip(text) {
+            self.note("match", "skip");
+            self.skip(&open);
+            return;
+        }
+        let mut why = Why::Invalid(Invalid::response(value::invalid_name(&open.slot.kind)));
+        if !free {
+            match self.read_answer(&open, input) {
+                Ok(parsed) if !self.only_asks(&open, &parsed, input) => {
+                    match self.accept(&open, parsed, Some(input)) {
+                        Taken::Yes => {}
+                        Taken::No(why) => self.failed(&why),
+                    }
+                    return;
+                }
+                Ok(_) => self.note("match", "a value stands in it, but it asks something"),
+                Err(invalid) => why = Why::Invalid(invalid),
+            }
+        }
+        let numeric = matches!(
+            open.slot.kind,
+            crate::model::SlotKind::Integer { .. } | crate::model::SlotKind::Number { .. }
+        );
+        if !numeric
+            && self.question_has_buttons()
+            && let Some(token) = self.typed_number(text)
+        {
+            self.note("match", "the number of a button");
+            self.press(&token);
+            return;
+        }
+        if open.collect.digressions {
+            if self.correct(input) {
+                return;
+            }
+            let least = if free { at::OVER_FREE_TEXT } else { at::START };
+            if self.digress(input, least, free) {
+                return;
+            }
+        }
+        if free {
+            match self.read_answer(&open, input) {
+                Ok(parsed) => match self.accept(
+                    &open,
+                    Parsed {
+                        exact: true,
+                        ..parsed
+                    },
+                    Some(input),
+                ) {
+                    Taken::Yes => return,
+                    Taken::No(refused) => why = refused,
+                },
+                Err(invalid) => why = Why::Invalid(invalid),
+            }
+        }
+        self.failed(&why);
+    }
+
+    /// A value inside a sentence that asks something known: the question is meant, not the value.
+    fn only_asks(&self, open: &Open, parsed: &Parsed, input: &Input<'_>) -> bool {
+        if parsed.exact || value::is_unmistakable(&open.slot) || !open.collect.digressions {
+            return false;
+        }
+        let Some(candidate) = self.meant(input.reading, at::START) else {
+            return false;
+        };
+        let other = match &candidate.target {
+            Target::Flow(name) => !self.state.frames.iter().any(|f| f.flow == *name),
+            Target::Faq(_) => true,
+            Target::Trigger(_) => false,
+        };
+        let lower = &input.words.lower;
+        let clause = normal::clauses(lower)
+            .into_iter()
+            .find(|c| c.start <= parsed.span.start && parsed.span.start < c.end);
+        other
+            && clause.is_some_and(|c| {
+                let own = parsed.span.start.max(c.start)
+                    ..parsed
+                        .span
+                        .end
+                        .min(c.end)
+                        .max(parsed.span.start.max(c.start));
+                normal::weight(&lower[c]) >= normal::weight(&lower[own]) + 2
+            })
+    }
+
+    /// The question that came along with an answer is answered before the flow goes on.
+    pub fn digress_after(&mut self, input: &Input<'_>, parsed: &Parsed) {
+        if parsed.exact || !says_more(input.words, &parsed.span) {
+            return;
+        }
+        let Some(candidate) = self.meant(input.reading, at::START) else {
+            return;
+        };
+        if let Target::Faq(path) = &candidate.target
+            && super::faq::node(&self.current, path).is_some_and(|n| n.answer.is_some())
+        {
+            self.matched(&candidate);
+            self.answer_faq(path, path);
+        }
+    }
+
+    fn answer_confirm(&mut self, input: &Input<'_>) {
+        let text = input.words.text.as_str();
+        let judged = self.read_confirm(text);
+        if let Some(answer) = &judged
+            && answer.exact
+        {
+            self.confirmed(answer.yes);
+            return;
+        }
+        if self.correct(input) {
+            return;
+        }
+        // "Yes, any fees?": nothing is written before that is answered.
+        if self.digress(input, at::START, false) {
+            return;
+        }
+        let but = [" but ", " except ", "但", "不过"]
+            .iter()
+            .any(|word| input.words.lower.contains(word));
+        match judged {
+            Some(answer) if !(answer.yes && but) => self.confirmed(answer.yes),
+            _ => self.failed_confirm(),
+        }
+    }
+
+    fn failed_confirm(&mut self) {
+        if let Taken::No(why) = self.confirm_failed() {
+            self.failed(&why);
+        }
+    }
+
+    fn answer_change(&mut self, input: &Input<'_>) {
+        let text = input.words.text.as_str();
+        if self.correct(input) {
+            return;
+        }
+        if let Some(token) = self.typed_number(text) {
+            self.press(&token);
+            return;
+        }
+        let settled =
+            commands::is_skip(text) || commands::yes_or_no(text).is_some_and(|y| y.yes && y.exact);
+        if settled {
+            self.note("match", "nothing is to be changed");
+            if let Some((place, form)) = self.open_form() {
+                self.ask_confirm(&place, &form);
+            }
+            return;
+        }
+        if self.digress(input, at::START, false) {
+            return;
+        }
+        if let Taken::No(why) = self.not_a_correction() {
+            self.failed(&why);
+        }
+    }
+
+    fn answer_faq_menu(&mut self, input: &Input<'_>) {
+        if let Some((path, entry)) = self.faq_choice(input.words) {
+            self.note("match", "an entry of the menu of questions");
+            self.faq_pressed(&path, &entry);
+            return;
+        }
+        if let Some(token) = self.typed_number(&input.words.text) {
+            self.press(&token);
+            return;
+        }
+        // A menu of questions holds nobody.
+        self.note("match", "nothing of the menu: it closes");
+        self.advance();
+        self.drive();
+        if self.state.is_asking() {
+            self.understand(input);
+        } else {
+            self.nothing_open(input);
+        }
+    }
+
+    fn nothing_open(&mut self, input: &Input<'_>) {
+        let text = input.words.text.as_str();
+        if let Some(token) = self.typed_number(text) {
+            self.note("match", "the number of a button");
+            self.press(&token);
+            return;
+        }
+        if text.is_empty()
+            && let Some(media) = input.files.first()
+        {
+            let kind = match media.media {
+                MediaKind::Image => "image",
+                MediaKind::Audio => "audio",
+                MediaKind::Video => "video",
+                MediaKind::File => "file",
+            };
+            let flow = self
+                .current
+                .flows
+                .values()
+                .find(|f| f.start_when.media.as_deref() == Some(kind))
+                .map(|f| f.name.clone());
+            if let Some(flow) = flow {
+                self.start_flow(&flow, &format!("it starts on {kind}"));
+                return;
+            }
+        }
+        if self.digress(input, at::START, false) {
+            self.state.repair.same_step = 0;
+            return;
+        }
+        let close = self.close_candidates(input.reading);
+        if close.len() > 1 {
+            self.note("match", "several things are about as likely");
+            self.clarify(&close);
+            return;
+        }
+        self.cannot_handle();
+    }
+
+    pub fn cannot_handle(&mut self) {
+        self.count_repair();
+        self.note("failed", "nothing is sure enough");
+        if self.repair_trigger() {
+            return;
+        }
+        let end = if self.state.is_asking() {
+            OnEnd::Reask
+        } else {
+            OnEnd::Nothing
+        };
+        self.pattern("cannot_handle", Map::new(), end);
+    }
+
+    fn matched(&mut self, candidate: &tandem_domain::reading::Candidate) {
+        let near = candidate
+            .phrase
+            .as_ref()
+            .map_or_else(String::new, |p| format!(", near {p:?}"));
+        let what = match &candidate.target {
+            Target::Flow(name) => format!("flow {name}"),
+            Target::Faq(path) => format!("FAQ {path}"),
+            Target::Trigger(index) => format!("trigger {index}"),
+        };
+        self.note(
+            "match",
+            &format!("{what} ({:.2}{near})", candidate.confidence),
+        );
+    }
+
+    /// A flow or FAQ item that the message means. With a question open, it is asked once more
+    /// after an answer.
+    pub fn digress(&mut self, input: &Input<'_>, least: f32, free: bool) -> bool {
+        let Some(candidate) = self.meant(input.reading, least) else {
+            return false;
+        };
+        match &candidate.target {
+            Target::Faq(path) => {
+                self.matched(&candidate);
+                if self.answer_faq(path, path) {
+                    self.ask_again();
+                }
+                true
+            }
+            Target::Flow(name) => {
+                let running = self
+                    .state
+                    .frames
+                    .iter()
+                    .any(|f| f.flow == *name && f.end == OnEnd::Resume);
+                if running && self.state.is_asking() {
+                    if free {
+                        return false;
+                    }
+                    self.matched(&candidate);
+                    self.note(
+                        "match",
+                        "that is what is being done: the question once more",
+                    );
+                    self.ask_again();
+                    return true;
+                }
+                self.matched(&candidate);
+                if self.start_flow(name, "the customer's words").is_none() {
+                    return false;
+                }
+                self.opening = Some(input.words.clone());
+                true
+            }
+            // A wish for a person needs to be surer, and was looked at before.
+            Target::Trigger(_) => false,
+        }
+    }
+
+    fn press_event(&mut self, event: &Event, token: &str, label: Option<&str>, reading: &Reading) {
+        self.state.last_at = self.now;
+        let known = self
+            .state
+            .buttons
+            .iter()
+            .find(|b| b.token == token)
+            .map(|b| b.label.clone());
+        let words = known.as_deref().or(label).unwrap_or("").to_owned();
+        self.message = Map::new();
+        self.message
+            .insert("text".into(), Value::from(words.as_str()));
+        self.message.insert("sentiment".into(), Value::from(0));
+        if self.silent {
+            self.tell_agent(&words);
+            return;
+        }
+        if self.is_acting() {
+            self.defer(event);
+            return;
+        }
+        self.opening = None;
+        if known.is_none()
+            && let Some(candidate) = self.meant(reading, at::HIGH)
+            && label.is_some()
+            && !matches!(candidate.target, Target::Trigger(_))
+        {
+            // From an earlier conversation: what it starts can start anew.
+            self.matched(&candidate);
+            match &candidate.target {
+                Target::Flow(name) => {
+                    self.start_flow(name, "a button of an earlier conversation");
+                }
+                Target::Faq(path) => {
+                    if self.answer_faq(path, path) {
+                        self.ask_again();
+                    }
+                }
+                Target::Trigger(_) => {}
+            }
+            return;
+        }
+        self.press(token);
+    }
+
+    fn signal(&mut self, event: &Event, name: &str, data: &Value) {
+        if self.is_acting() && !self.silent {
+            self.defer(event);
+            return;
+        }
+        if self.wake_by_event(name) {
+            return;
+        }
+        let flow = self
+            .current
+            .flows
+            .values()
+            .find(|f| f.start_when.event.as_deref() == Some(name))
+            .map(|f| f.name.clone());
+        let Some(flow) = flow else {
+            self.note(
+                "event",
+                &format!("nothing waits for `{name}` or starts on it"),
+            );
+            return;
+        };
+        if self.silent {
+            self.note(
+                "event",
+                &format!("{name}: people have the conversation, so {flow} does not start"),
+            );
+            return;
+        }
+        if let Some(scope) = self.start_flow(&flow, &format!("the event {name}"))
+            && let Value::Object(fields) = data
+        {
+            let pack = self.current.clone();
+            for (field, value) in fields {
+                if pack.slots.contains_key(field) {
+                    self.set_coerced(&pack, scope, field, value);
+                }
+            }
+        }
+    }
+
+    fn page(&mut self, url: &str, seconds: u64) {
+        if self.silent || !self.state.frames.is_empty() {
+            self.note("page", "something is open: a page starts nothing");
+            return;
+        }
+        let path = path_of(url);
+        let flow = self
+            .current
+            .flows
+            .values()
+            .find(|f| {
+                f.start_when.page.as_ref().is_some_and(|p| {
+                    let long = p.after.is_none_or(|after| {
+                        super::cal::millis(after) <= seconds.saturating_mul(1_000)
+                    });
+                    long && (glob(&p.url, path) || glob(&p.url, url))
+                }) && !self.state.pages.contains(&f.name)
+            })
+            .map(|f| f.name.clone());
+        if let Some(flow) = flow {
+            self.state.pages.insert(flow.clone());
+            self.start_flow(&flow, "the page the visitor is on");
+        }
+    }
+}
+
+/// Two decimals of a sentiment, so that −0.6 compares as it is written.
+fn rounded(value: f32) -> Value {
+    Value::from((f64::from(value) * 1_000.0).round() / 1_000.0)
+}
+
+/// Enough words to tell a language by: not a number, a code or a single word.
+fn speaks(text: &str) -> bool {
+    let han = text.chars().filter(|c| normal::is_han(*c)).count();
+    let words = text
+        .split_whitespace()
+        .filter(|w| w.chars().filter(|c| c.is_alphabetic()).count() >= 2)
+        .count();
+    han >= 2 || words >= 2
+}
+
+fn path_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if url.contains("://") {
+        rest.find('/').map_or("/", |at| &rest[at..])
+    } else {
+        rest
+    }
+}
+
+/// `*` stands for any run of characters.
+fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(first) = parts.next() else {
+        return false;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut last = None;
+    for part in parts {
+        if let Some(previous) = last.replace(part) {
+            match rest.find(previous) {
+                Some(at) => rest = &rest[at + previous.len()..],
+                None => return false,
+            }
+        }
+    }
+    match last {
+        Some(tail) => rest.ends_with(tail),
+        None => rest.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_matched_by_glob() {
+        assert!(glob("/cart*", "/cart/1?x=2"));
+        assert!(glob("*/product/*", "/en/product/7"));
+        assert!(glob("/cart", "/cart"));
+        assert!(!glob("/cart", "/cart/1"));
+        assert!(!glob("/a*b*c", "/acb"));
+        assert_eq!(path_of("https://x.test/cart?a=1"), "/cart?a=1");
+        assert_eq!(path_of("https://x.test"), "/");
+    }
+
+    #[test]
+    fn a_language_shows_in_words_only() {
+        assert!(speaks("我要退货"));
+        assert!(speaks("where is it"));
+        assert!(!speaks("ok"));
+        assert!(!speaks("12345678"));
+    }
+}

@@ -1,0 +1,500 @@
+//! Slot types: what a customer's words mean as a date, a number, a choice.
+//!
+//! Two ways to read a message: [`answer`] takes it as the answer to the open question and is
+//! lenient ("it's 12345678"); [`recognise`] looks for a value in passing and only knows types
+//! whose values look like nothing else. [`coerce`] fits a value from a flow, a service or a script
+//! to a slot's type.
+
+pub mod choice;
+pub mod date;
+pub mod normal;
+pub mod number;
+pub mod text;
+
+mod coerce;
+
+use std::ops::Range;
+
+use jiff::{civil::DateTime, tz::TimeZone};
+use tandem_domain::{Map, Timestamp, Value, message::Media};
+
+pub use choice::Choice;
+pub use coerce::coerce;
+pub use date::Calendar;
+pub use normal::Words;
+
+use crate::{
+    model::{Function, Slot, SlotKind},
+    step::LuaAnswer,
+};
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parsed {
+    pub value: Value,
+    /// In [`Words::text`].
+    pub span: Range<usize>,
+    /// The message is this value and nothing else.
+    pub exact: bool,
+}
+
+/// Why words are no value of a slot.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Invalid {
+    /// A built-in response, and what its text may name as `it`.
+    Response { name: &'static str, it: Map },
+    /// What a `prepare` said.
+    Said(String),
+}
+
+impl Invalid {
+    #[must_use]
+    pub fn response(name: &'static str) -> Self {
+        Self::Response {
+            name,
+            it: Map::new(),
+        }
+    }
+
+    fn with(name: &'static str, key: &str, value: impl Into<Value>) -> Self {
+        let mut it = Map::new();
+        it.insert(key.to_owned(), value.into());
+        Self::Response { name, it }
+    }
+}
+
+/// Runs a slot's `prepare`.
+pub type Prepare<'a> = dyn FnMut(&Function, &Value) -> LuaAnswer + 'a;
+
+/// What words are read against besides the slot.
+pub struct Reader<'a> {
+    pub zone: &'a TimeZone,
+    pub calendar: Calendar,
+    pub words: &'a Words,
+    pub files: &'a [Media],
+}
+
+impl<'a> Reader<'a> {
+    #[must_use]
+    pub fn new(zone: &'a TimeZone, now: Timestamp, words: &'a Words, files: &'a [Media]) -> Self {
+        Self {
+            zone,
+            calendar: Calendar::new(now, zone),
+            words,
+            files,
+        }
+    }
+}
+
+/// Whether any words would do: such a slot is filled last, and never in passing.
+#[must_use]
+pub fn is_free(slot: &Slot, has_options: bool) -> bool {
+    match &slot.kind {
+        SlotKind::Text { pattern, .. } => {
+            !has_options && !pattern.as_ref().is_some_and(text::is_strict)
+        }
+        SlotKind::List => !has_options,
+        _ => false,
+    }
+}
+
+/// Whether its values look like nothing else, so that one is recognised in a message that was not
+/// asked for it.
+#[must_use]
+pub fn is_unmistakable(slot: &Slot) -> bool {
+    match &slot.kind {
+        SlotKind::Text { pattern, .. } => pattern.as_ref().is_some_and(text::is_strict),
+        SlotKind::Email | SlotKind::Phone | SlotKind::Url => true,
+        _ => false,
+    }
+}
+
+/// The message as the answer to a question for this slot.
+///
+/// # Errors
+/// [`Invalid`] with the reason to tell the customer.
+pub fn answer(
+    slot: &Slot,
+    options: &[Choice],
+    reader: &Reader<'_>,
+    prepare: &mut Prepare<'_>,
+) -> Result<Parsed, Invalid> {
+    if let SlotKind::File { accept, max_mb } = &slot.kind {
+        return file(reader.files, accept, *max_mb);
+    }
+    let words = reader.words;
+    if words.is_empty() {
+        return Err(Invalid::response(invalid_name(&slot.kind)));
+    }
+    if !options.is_empty()
+        && let Some(pick) = choice::pick(options, words)
+    {
+        return Ok(Parsed {
+            value: options[pick.index].value.clone(),
+            span: pick.span,
+            exact: pick.exact,
+        });
+    }
+    if let SlotKind::Choice { .. } | SlotKind::Object = &slot.kind {
+        return Err(Invalid::response(invalid_name(&slot.kind)));
+    }
+    let prepared = match prepared(slot, words, prepare) {
+        Prepared::Words(words) => Some(words),
+        Prepared::AsIs => None,
+        Prepared::Value(value) => {
+            let value = coerce(&slot.kind, &value)?;
+            check_range(&slot.kind, &value)?;
+            return Ok(Parsed {
+                value,
+                span: 0..words.text.len(),
+                exact: true,
+            });
+        }
+        Prepared::Refused(message) => {
+            return Err(message.map_or_else(
+                || Invalid::response(invalid_name(&slot.kind)),
+                Invalid::Said,
+            ));
+        }
+    };
+    let used = prepared.as_ref().unwrap_or(words);
+    let mut parsed = typed(slot, used, reader, &[], true)?;
+    if !options.is_empty() && !options.iter().any(|o| o.value == parsed.value) {
+        return Err(Invalid::response("invalid_choice"));
+    }
+    if let Some(used) = &prepared {
+        parsed = relocate(parsed, used, words);
+    }
+    Ok(parsed)
+}
+
+/// A value of this slot in a message about something else, outside what is taken.
+#[must_use]
+pub fn recognise(
+    slot: &Slot,
+    options: &[Choice],
+    reader: &Reader<'_>,
+    taken: &[Range<usize>],
+    prepare: &mut Prepare<'_>,
+) -> Option<Parsed> {
+    if let SlotKind::File { accept, max_mb } = &slot.kind {
+        return file(reader.files, accept, *max_mb).ok();
+    }
+    let words = reader.words;
+    if words.is_empty() || is_free(slot, !options.is_empty()) {
+        return None;
+    }
+    match &slot.kind {
+        SlotKind::Boolean | SlotKind::Object | SlotKind::List => return None,
+        SlotKind::Choice { .. } => {
+            let (index, span) = choice::in_passing(options, words, taken)?;
+            return Some(Parsed {
+                value: options[index].value.clone(),
+                span,
+                exact: false,
+            });
+        }
+        _ => {}
+    }
+    match prepared(slot, words, prepare) {
+        Prepared::AsIs => typed(slot, words, reader, taken, false).ok(),
+        Prepared::Words(used) => {
+            let parsed = typed(slot, &used, reader, &[], false).ok()?;
+            let parsed = relocate(parsed, &used, words);
+            let whole = parsed.span == (0..words.text.len());
+            (whole && taken.is_empty() || !normal::overlaps(&parsed.span, taken)).then_some(parsed)
+        }
+        Prepared::Value(_) | Prepared::Refused(_) => None,
+    }
+}
+
+enum Prepared {
+    AsIs,
+    Words(Words),
+    Value(Value),
+    Refused(Option<String>),
+}
+
+fn prepared(slot: &Slot, words: &Words, prepare: &mut Prepare<'_>) -> Prepared {
+    let Some(function) = &slot.prepare else {
+        return Prepared::AsIs;
+    };
+    match prepare(function, &Value::from(words.text.as_str())) {
+        LuaAnswer::Value(Value::String(text)) => Prepared::Words(Words::new(&text)),
+        LuaAnswer::Value(Value::Null) => Prepared::Refused(None),
+        LuaAnswer::Value(value) => Prepared::Value(value),
+        LuaAnswer::Refused(message) => Prepared::Refused(message),
+        // A broken script must not lose a good answer.
+        LuaAnswer::Failed(_) => Prepared::AsIs,
+    }
+}
+
+/// Finds in the message what `prepare` made of it; where it cannot be found, the whole of it is
+/// used up.
+fn relocate(parsed: Parsed, used: &Words, words: &Words) -> Parsed {
+    let part = &used.text[parsed.span.clone()];
+    let span = words
+        .text
+        .find(part)
+        .map_or(0..words.text.len(), |start| start..start + part.len());
+    let exact = normal::fold(&words.text).len() <= span.len();
+    Parsed {
+        span,
+        exact,
+        ..parsed
+    }
+}
+
+fn typed(
+    slot: &Slot,
+    words: &Words,
+    reader: &Reader<'_>,
+    taken: &[Range<usize>],
+    whole: bool,
+) -> Result<Parsed, Invalid> {
+    let invalid = || Invalid::response(invalid_name(&slot.kind));
+    let (value, span) = match &slot.kind {
+        SlotKind::Text {
+            pattern,
+            min_length,
+            max_length,
+        } => {
+            let (value, span) = match pattern {
+                Some(pattern) => {
+                    let span = text::find_match(pattern, &words.text, taken)
+                        .ok_or_else(|| Invalid::response("invalid_match"))?;
+                    (words.text[span.clone()].to_owned(), span)
+                }
+                None => (words.raw.clone(), 0..words.text.len()),
+            };
+            let length = value.chars().count();
+            if let Some(min) = min_length.filter(|min| length < *min) {
+                return Err(Invalid::with("invalid_min_length", "min_length", min));
+            }
+            if let Some(max) = max_length.filter(|max| length > *max) {
+                return Err(Invalid::with("invalid_max_length", "max_length", max));
+            }
+            (Value::from(value), span)
+        }
+        SlotKind::Integer { .. } | SlotKind::Number { .. } => {
+            let (value, span) = pick_number(&slot.kind, words, taken, whole)?;
+            check_range(&slot.kind, &value)?;
+            (value, span)
+        }
+        SlotKind::Boolean => {
+            let yes = crate::step::commands::yes_or_no(&words.text).ok_or_else(invalid)?;
+            (Value::from(yes.yes), yes.span)
+        }
+        SlotKind::Date => {
+            let (date, span) = date::find_date(&words.lower, &reader.calendar, taken, whole)
+                .ok_or_else(invalid)?;
+            (Value::from(date.to_string()), span)
+        }
+        SlotKind::Time => {
+            let (time, span) = date::find_time(&words.lower, taken).ok_or_else(invalid)?;
+            (Value::from(time.strftime("%H:%M").to_string()), span)
+        }
+        SlotKind::DateTime => {
+            let (date, date_span) = date::find_date(&words.lower, &reader.calendar, taken, whole)
+                .ok_or_else(invalid)?;
+            let mut rest = taken.to_vec();
+            rest.push(date_span.clone());
+            let (time, time_span) = date::find_time(&words.lower, &rest).ok_or_else(invalid)?;
+            let zoned = DateTime::from_parts(date, time)
+                .to_zoned(reader.zone.clone())
+                .map_err(|_| invalid())?;
+            let span = date_span.start.min(time_span.start)..date_span.end.max(time_span.end);
+            (
+                Value::from(zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()),
+                span,
+            )
+        }
+        SlotKind::Email => text::email(&words.text, taken)
+            .map(|(v, s)| (Value::from(v), s))
+            .ok_or_else(invalid)?,
+        SlotKind::Phone => text::phone(&words.text, taken, !whole)
+            .map(|(v, s)| (Value::from(v), s))
+            .ok_or_else(invalid)?,
+        SlotKind::Url => text::url(&words.text, taken, whole)
+            .map(|(v, s)| (Value::from(v), s))
+            .ok_or_else(invalid)?,
+        SlotKind::List => {
+            let items: Vec<Value> = words
+                .raw
+                .split([',', ';', '、', '，', '；', '\n'])
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .take(100)
+                .map(Value::from)
+                .collect();
+            (Value::Array(items), 0..words.text.len())
+        }
+        SlotKind::Choice { .. } | SlotKind::Object | SlotKind::File { .. } => return Err(invalid()),
+    };
+    let exact = normal::fold(&words.text).len() <= span.len();
+    Ok(Parsed { value, span, exact })
+}
+
+fn pick_number(
+    kind: &SlotKind,
+    words: &Words,
+    taken: &[Range<usize>],
+    whole: bool,
+) -> Result<(Value, Range<usize>), Invalid> {
+    let integer = matches!(kind, SlotKind::Integer { .. });
+    let invalid = || Invalid::response(invalid_name(kind));
+    let found = if whole {
+        number::numbers(&words.lower)
+    } else {
+        number::deliberate(&words.lower, taken)
+    };
+    let values: Vec<(Value, Range<usize>)> = found
+        .into_iter()
+        .filter_map(|n| Some((number_value(n.value, integer)?, n.span)))
+        .collect();
+    let fitting: Vec<&(Value, Range<usize>)> = values
+        .iter()
+        .filter(|(value, _)| check_range(kind, value).is_ok())
+        .collect();
+    match (fitting.as_slice(), values.as_slice()) {
+        ([one], _) => Ok((*one).clone()),
+        ([], [one]) => Ok(one.clone()),
+        ([first, rest @ ..], _) if rest.iter().all(|other| other.0 == first.0) => {
+            Ok((*first).clone())
+        }
+        _ => Err(invalid()),
+    }
+}
+
+fn number_value(value: f64, integer: bool) -> Option<Value> {
+    if !value.is_finite() {
+        return None;
+    }
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+        return Some(Value::from(value as i64));
+    }
+    if integer {
+        return None;
+    }
+    Some(Value::from(value))
+}
+
+fn check_range(kind: &SlotKind, value: &Value) -> Result<(), Invalid> {
+    match kind {
+        SlotKind::Integer { min, max } => {
+            let Some(number) = value.as_i64() else {
+                return Err(Invalid::response("invalid_integer"));
+            };
+            if let Some(min) = min.filter(|min| number < *min) {
+                return Err(Invalid::with("invalid_min", "min", min));
+            }
+            if let Some(max) = max.filter(|max| number > *max) {
+                return Err(Invalid::with("invalid_max", "max", max));
+            }
+        }
+        SlotKind::Number { min, max } => {
+            let Some(number) = value.as_f64() else {
+                return Err(Invalid::response("invalid_number"));
+            };
+            if let Some(min) = min.filter(|min| number < *min) {
+                return Err(Invalid::with("invalid_min", "min", min));
+            }
+            if let Some(max) = max.filter(|max| number > *max) {
+                return Err(Invalid::with("invalid_max", "max", max));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn file(files: &[Media], accept: &[String], max_mb: Option<f64>) -> Result<Parsed, Invalid> {
+    let Some(first) = files.first() else {
+        return Err(Invalid::response("invalid_file"));
+    };
+    let Some(media) = files.iter().find(|m| accepts(accept, m)) else {
+        let mut it = Map::new();
+        it.insert("accept".into(), Value::from(accept.join(", ")));
+        it.insert(
+            "name".into(),
+            Value::from(first.name.clone().unwrap_or_default()),
+        );
+        return Err(Invalid::Response {
+            name: "invalid_accept",
+            it,
+        });
+    };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a size for a comparison with megabytes"
+    )]
+    let size = media.size.unwrap_or(0) as f64;
+    if let Some(max) = max_mb.filter(|max| size > max * 1_000_000.0) {
+        return Err(Invalid::with("invalid_max_mb", "max_mb", trim_float(max)));
+    }
+    let value = serde_json::to_value(media).unwrap_or(Value::Null);
+    Ok(Parsed {
+        value,
+        span: 0..0,
+        exact: false,
+    })
+}
+
+/// 10 rather than 10.0 in a text.
+fn trim_float(value: f64) -> Value {
+    number_value(value, false).unwrap_or(Value::Null)
+}
+
+fn accepts(accept: &[String], media: &Media) -> bool {
+    if accept.is_empty() {
+        return true;
+    }
+    let mime = media
+        .mime
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase();
+    let name = media.name.as_deref().unwrap_or("").to_ascii_lowercase();
+    accept.iter().any(|want| {
+        let want = want.trim().to_ascii_lowercase();
+        if want == "*/*" || want == "*" {
+            return true;
+        }
+        if let Some(kind) = want.strip_suffix("/*") {
+            return mime.split('/').next() == Some(kind);
+        }
+        if want.starts_with('.') {
+            return name.ends_with(&want);
+        }
+        mime == want
+    })
+}
+
+/// The built-in response that says what a slot of this type takes.
+#[must_use]
+pub fn invalid_name(kind: &SlotKind) -> &'static str {
+    match kind {
+        SlotKind::Text {
+            pattern: Some(_), ..
+        } => "invalid_match",
+        SlotKind::Text { .. } => "invalid_text",
+        SlotKind::Integer { .. } => "invalid_integer",
+        SlotKind::Number { .. } => "invalid_number",
+        SlotKind::Boolean => "invalid_boolean",
+        SlotKind::Date => "invalid_date",
+        SlotKind::Time => "invalid_time",
+        SlotKind::DateTime => "invalid_datetime",
+        SlotKind::Email => "invalid_email",
+        SlotKind::Phone => "invalid_phone",
+        SlotKind::Url => "invalid_url",
+        SlotKind::Choice { .. } | SlotKind::Object => "invalid_choice",
+        SlotKind::File { .. } => "invalid_file",
+        SlotKind::List => "invalid_list",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+use indexmap::IndexMap;
+use regex::Regex;
+use serde_json::json;
+
+use super::*;
+use crate::model::{Keep, Source, Span};
+
+fn slot(kind: SlotKind) -> Slot {
+    Slot {
+        name: "x".into(),
+        kind,
+        sensitive: false,
+        keep: Keep::Flow,
+        source: Source::Customer,
+        prepare: None,
+        title: None,
+        span: Span::default(),
+    }
+}
+
+fn read(kind: SlotKind, text: &str) -> Result<Value, Invalid> {
+    read_with(&slot(kind), &[], text, &mut |_, _| LuaAnswer::Refused(None))
+}
+
+fn read_with(
+    slot: &Slot,
+    options: &[Choice],
+    text: &str,
+    prepare: &mut Prepare<'_>,
+) -> Result<Value, Invalid> {
+    let words = Words::new(text);
+    let zone = TimeZone::UTC;
+    // 2025-03-03, a Monday.
+    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &words, &[]);
+    answer(slot, options, &reader, prepare).map(|p| p.value)
+}
+
+fn passing(kind: SlotKind, text: &str) -> Option<Value> {
+    let words = Words::new(text);
+    let zone = TimeZone::UTC;
+    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &words, &[]);
+    recognise(&slot(kind), &[], &reader, &[], &mut |_, _| {
+        LuaAnswer::Refused(None)
+    })
+    .map(|p| p.value)
+}
+
+fn integer(min: Option<i64>, max: Option<i64>) -> SlotKind {
+    SlotKind::Integer { min, max }
+}
+
+fn name_of(result: Result<Value, Invalid>) -> &'static str {
+    match result {
+        Err(Invalid::Response { name, .. }) => name,
+        other => panic!("expected a built-in response, got {other:?}"),
+    }
+}
+
+#[test]
+fn integers_are_read_leniently() {
+    let any = || integer(Some(1), None);
+    assert_eq!(read(any(), "both"), Ok(json!(2)));
+    assert_eq!(read(any(), "it's 3, please"), Ok(json!(3)));
+    assert_eq!(read(any(), "三百二十"), Ok(json!(320)));
+    assert_eq!(read(any(), "１２"), Ok(json!(12)));
+    assert_eq!(read(any(), "①"), Ok(json!(1)));
+    assert_eq!(read(any(), "一"), Ok(json!(1)));
+    assert_eq!(read(any(), "两个"), Ok(json!(2)));
+    assert_eq!(name_of(read(any(), "2.5")), "invalid_integer");
+    assert_eq!(name_of(read(any(), "2 or 3")), "invalid_integer");
+    assert_eq!(name_of(read(any(), "lamp")), "invalid_integer");
+    assert_eq!(name_of(read(any(), "0")), "invalid_min");
+    assert_eq!(name_of(read(integer(None, Some(5)), "6")), "invalid_max");
+    assert_eq!(
+        read(
+            SlotKind::Number {
+                min: None,
+                max: None
+            },
+            "2.5 kg"
+        ),
+        Ok(json!(2.5))
+    );
+}
+
+#[test]
+fn a_pattern_is_applied_to_what_prepare_gave() {
+    let mut slot = slot(SlotKind::Text {
+        pattern: Some(Regex::new(r"^\d{8}$").unwrap()),
+        min_length: None,
+        max_length: None,
+    });
+    slot.prepare = Some(Function {
+        module: "orders".into(),
+        name: "clean".into(),
+    });
+    let mut seen = Vec::new();
+    let mut prepare = |_: &Function, value: &Value| {
+        seen.push(value.clone());
+        LuaAnswer::Value(json!(value.as_str().unwrap().replace('-', "")))
+    };
+    assert_eq!(
+        read_with(&slot, &[], "it is 1234-5678 I think", &mut prepare),
+        Ok(json!("12345678"))
+    );
+    assert_eq!(seen, [json!("it is 1234-5678 I think")]);
+    let mut refuse = |_: &Function, _: &Value| LuaAnswer::Refused(Some("8 digits".into()));
+    assert_eq!(
+        read_with(&slot, &[], "12", &mut refuse),
+        Err(Invalid::Said("8 digits".into()))
+    );
+    // A script that fails loses no good answer.
+    let mut broken = |_: &Function, _: &Value| LuaAnswer::Failed("boom".into());
+    assert_eq!(
+        read_with(&slot, &[], "12345678", &mut broken),
+        Ok(json!("12345678"))
+    );
+}
+
+#[test]
+fn free_text_keeps_what_was_written() {
+    let text = || SlotKind::Text {
+        pattern: None,
+        min_length: Some(10),
+        max_length: Some(20),
+    };
+    assert_eq!(
+        read(text(), "  It broke：②  days "),
+        Ok(json!("It broke：②  days"))
+    );
+    assert_eq!(name_of(read(text(), "broken")), "invalid_min_length");
+    assert_eq!(name_of(read(text(), &"x".repeat(30))), "invalid_max_length");
+    assert!(is_free(&slot(text()), false));
+    assert_eq!(passing(text(), "It broke after two days"), None);
+}
+
+#[test]
+fn dates_and_times_have_iso_form() {
+    assert_eq!(read(SlotKind::Date, "next Friday"), Ok(json!("2025-03-14")));
+    assert_eq!(read(SlotKind::Date, "3月5日"), Ok(json!("2025-03-05")));
+    assert_eq!(read(SlotKind::Time, "下午3点"), Ok(json!("15:00")));
+    assert_eq!(
+        read(SlotKind::DateTime, "tomorrow at 2:30 pm"),
+        Ok(json!("2025-03-04T14:30:00+00:00"))
+    );
+    assert_eq!(
+        name_of(read(SlotKind::DateTime, "tomorrow")),
+        "invalid_datetime"
+    );
+}
+
+#[test]
+fn booleans_are_yes_or_no() {
+    assert_eq!(read(SlotKind::Boolean, "yes please"), Ok(json!(true)));
+    assert_eq!(read(SlotKind::Boolean, "不要"), Ok(json!(false)));
+    assert_eq!(name_of(read(SlotKind::Boolean, "maybe")), "invalid_boolean");
+    assert_eq!(passing(SlotKind::Boolean, "yes"), None);
+}
+
+#[test]
+fn only_strict_types_are_recognised_in_passing() {
+    assert_eq!(
+        passing(SlotKind::Email, "12345678, mail is ann@x.test"),
+        Some(json!("ann@x.test"))
+    );
+    assert_eq!(passing(SlotKind::Phone, "12345678"), None);
+    assert_eq!(
+        passing(integer(Some(1), None), "arrived damaged, both"),
+        Some(json!(2))
+    );
+    assert_eq!(
+        passing(SlotKind::Date, "it came on 25.2.2025"),
+        Some(json!("2025-02-25"))
+    );
+}
+
+#[test]
+fn files_are_judged_by_type_and_size() {
+    let photo = |mime: &str, mb: u64| Media {
+        media: tandem_domain::message::MediaKind::of_mime(mime),
+        reference: "file:1".into(),
+        mime: mime.into(),
+        name: Some("a.jpg".into()),
+        size: Some(mb * 1_000_000),
+        alt: None,
+    };
+    let slot = slot(SlotKind::File {
+        accept: vec!["image/*".into()],
+        max_mb: Some(10.0),
+    });
+    let words = Words::default();
+    let zone = TimeZone::UTC;
+    let try_file = |media: Media| {
+        let files = [media];
+        let reader = Reader::new(&zone, Timestamp(0), &words, &files);
+        answer(&slot, &[], &reader, &mut |_, _| LuaAnswer::Refused(None)).map(|p| p.value)
+    };
+    assert_eq!(try_file(photo("image/jpeg", 2)).unwrap()["ref"], "file:1");
+    assert_eq!(
+        name_of(try_file(photo("application/pdf", 2))),
+        "invalid_accept"
+    );
+    assert_eq!(name_of(try_file(photo("image/png", 11))), "invalid_max_mb");
+}
+
+#[test]
+fn objects_are_chosen_by_label_number_and_ordinal() {
+    let options: Vec<Choice> = ["Lamp", "Desk chair"]
+        .iter()
+        .map(|name| Choice {
+            value: json!({"name": name}),
+            label: (*name).to_owned(),
+            words: Vec::new(),
+        })
+        .collect();
+    let pick = |text: &str| {
+        read_with(&slot(SlotKind::Object), &options, text, &mut |_, _| {
+            LuaAnswer::Refused(None)
+        })
+        .map(|v| v["name"].clone())
+    };
+    assert_eq!(pick("the second one"), Ok(json!("Desk chair")));
+    assert_eq!(pick("第二个"), Ok(json!("Desk chair")));
+    assert_eq!(pick("1"), Ok(json!("Lamp")));
+    assert_eq!(pick("the lamp please"), Ok(json!("Lamp")));
+    assert!(pick("sofa").is_err());
+}
+
+#[test]
+fn values_are_coerced_by_the_declared_type() {
+    let text = SlotKind::Text {
+        pattern: None,
+        min_length: None,
+        max_length: None,
+    };
+    assert_eq!(coerce(&text, &json!("007")), Ok(json!("007")));
+    assert_eq!(coerce(&text, &json!(7)), Ok(json!("7")));
+    assert_eq!(coerce(&integer(None, None), &json!("007")), Ok(json!(7)));
+    assert_eq!(coerce(&integer(None, None), &json!(8.0)), Ok(json!(8)));
+    assert!(coerce(&integer(None, None), &json!("x")).is_err());
+    assert_eq!(
+        coerce(&SlotKind::Date, &json!("2025-03-17T00:00:00Z")),
+        Ok(json!("2025-03-17"))
+    );
+    assert_eq!(coerce(&SlotKind::Boolean, &json!("true")), Ok(json!(true)));
+    assert_eq!(
+        coerce(
+            &SlotKind::Choice {
+                options: IndexMap::new()
+            },
+            &Value::Null
+        ),
+        Ok(Value::Null)
+    );
+}
