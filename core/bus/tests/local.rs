@@ -1,5 +1,7 @@
 //! The local bus: what every bus shows, and what is its own.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use tandem_bus::{LocalBus, bus_conformance};

@@ -31,7 +31,7 @@ pub async fn timers_fire_when_due_and_once(backend: &dyn Backend) {
     let due = store.timers_due(w, at(20), 9).await.unwrap();
     assert_eq!(due, [early.clone(), middle.clone()]);
     let due = store.timers_due(w, at(99), 1).await.unwrap();
-    assert_eq!(due, [early.clone()]);
+    assert_eq!(due, vec![early.clone()]);
     assert_eq!(
         store.lane_timers(w, a.lane).await.unwrap(),
         [middle.clone(), late.clone()]
@@ -43,7 +43,7 @@ pub async fn timers_fire_when_due_and_once(backend: &dyn Backend) {
     .await;
     assert_eq!(
         store.timers_due(w, at(99), 9).await.unwrap(),
-        [late.clone()]
+        vec![late.clone()]
     );
     assert_eq!(store.next_timer(w).await.unwrap(), Some(at(30)));
     assert!(store.lane_timers(w, b.lane).await.unwrap().is_empty());
