@@ -16,7 +16,7 @@ use tandem_domain::{
     action::{ActionError, Ran, Request},
     bus::{Signal, Topic},
     conversation::{Control, Conversation, IllegalMove, Move, RoutingState, Status},
-    message::{Author, Content, Inbound, InboundKind, Part, Sender},
+    message::{Author, Content, Inbound, InboundKind, Sender},
     reading::Reading,
     store::{
         ActionRow, Commit, Contact, Guard, InboxRow, InboxState, JournalRow, LaneRow, Message,
@@ -320,7 +320,7 @@ impl Engine {
             let Some(event) = queue.pop() else { break };
             let around = around(&draft, &lane);
             let turn = step::Turn {
-                packs: &view,
+                packs: &*view,
                 host: &mut stepping,
                 event: &event,
                 now,
