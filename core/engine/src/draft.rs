@@ -33,6 +33,8 @@ pub(crate) struct Draft {
     pub conversation: Conversation,
     pub contact: Contact,
     contact_changed: bool,
+    /// Sensitive attributes of the contact that this turn learned.
+    pub private: tandem_domain::Map,
     pub writes: Vec<Write>,
     pub lines: Vec<Message>,
     pub actions: Vec<ActionRow>,
@@ -60,6 +62,7 @@ impl Draft {
             conversation,
             contact,
             contact_changed: false,
+            private: tandem_domain::Map::new(),
             writes: Vec::with_capacity(10),
             lines: Vec::with_capacity(3),
             actions: Vec::new(),
@@ -287,6 +290,13 @@ impl Draft {
                 if !self.conversation.tags.contains(&word) {
                     self.conversation.tags.push(word);
                 }
+            }
+            Effect::Remember {
+                name,
+                value,
+                sensitive: true,
+            } => {
+                self.private.insert(name, value);
             }
             Effect::Remember { name, value, .. } => {
                 self.contact_changed = true;

@@ -10,7 +10,7 @@ use std::{
 
 use lru::LruCache;
 use tandem_domain::{
-    InboxId, LaneId, MessageId, WorkspaceId,
+    InboxId, LaneId, Map, MessageId, WorkspaceId,
     conversation::Conversation,
     store::{Contact, Message, Visibility},
 };
@@ -27,6 +27,8 @@ pub(crate) struct Lane {
     /// The stored version; none before the first commit.
     pub version: Option<u64>,
     pub contact: Contact,
+    /// The contact's sensitive attributes, sealed at rest.
+    pub private: Map,
     pub conversation: Conversation,
     pub state: State,
     /// The key its sensitive values are sealed under, once it has some.

@@ -15,7 +15,9 @@ use tandem_domain::{
     ConversationId, InboxId, Locale, Map, Timestamp, Value, WorkspaceId,
     action::{ActionError, Ran, Request},
     bus::{Signal, Topic},
-    conversation::{Control, Conversation, IllegalMove, Move, RoutingState, Status},
+    conversation::{
+        Control, Conversation, HandoffMode, IllegalMove, Move, Priority, RoutingState, Status,
+    },
     message::{Author, Content, Inbound, InboundKind, Sender},
     reading::Reading,
     store::{
@@ -165,7 +167,7 @@ impl Engine {
             .conversation(&cell.workspace, row.conversation)
             .await?
             .ok_or_else(|| damaged("conversation"))?;
-        let mut contact = store
+        let contact = store
             .contact(&cell.workspace, row.contact)
             .await?
             .ok_or_else(|| damaged("contact"))?;
@@ -178,11 +180,12 @@ impl Engine {
         }
         let mut state: State =
             serde_json::from_slice(&row.state).map_err(|e| TurnError::State(e.to_string()))?;
-        let key = self.unseal(cell, &mut state, &mut contact).await?;
+        let (key, private) = self.unseal(cell, &mut state, &contact).await?;
         site.packs.ensure(&state.pins()).await?;
         Ok(Some(Lane {
             version: Some(row.version),
             contact,
+            private,
             conversation,
             state,
             key,
@@ -195,24 +198,25 @@ impl Engine {
         &self,
         cell: &Cell,
         state: &mut State,
-        contact: &mut Contact,
-    ) -> Result<Option<SealKey>, TurnError> {
+        contact: &Contact,
+    ) -> Result<(Option<SealKey>, Map), TurnError> {
         let store = &self.0.store;
         let broken = |e: &dyn std::fmt::Display| TurnError::State(e.to_string());
+        let mut private = Map::new();
         for (name, sealed) in store
             .secrets(&cell.workspace, &contact.id.to_string())
             .await?
         {
             let plain = self.0.seal.open(&sealed).map_err(|e| broken(&e))?;
             let value = serde_json::from_slice(&plain).map_err(|e| broken(&e))?;
-            contact.attributes.insert(name, value);
+            private.insert(name, value);
         }
         let secrets = store
             .secrets(&cell.workspace, &cell.id.to_string())
             .await?;
         let find = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, s)| s);
         let Some(wrapped) = find(KEY) else {
-            return Ok(None);
+            return Ok((None, private));
         };
         let key = self.0.seal.open(wrapped).map_err(|e| broken(&e))?;
         let key = SealKey::new(&key).map_err(|e| broken(&e))?;
@@ -220,7 +224,7 @@ impl Engine {
             let plain = key.open(sealed).map_err(|e| broken(&e))?;
             state.set_secrets(serde_json::from_slice(&plain).map_err(|e| broken(&e))?);
         }
-        Ok(Some(key))
+        Ok((Some(key), private))
     }
 
     /// A lane's first conversation, with a contact who may be known from another lane.
@@ -260,6 +264,7 @@ impl Engine {
                 resolved_at: None,
             },
             contact,
+            private: Map::new(),
             state: State::default(),
             key: None,
             awaiting: None,
@@ -307,6 +312,20 @@ impl Engine {
         let Some(event) = event else {
             return Ok(Worked::Stale(Box::new(lane)));
         };
+        if let Cause::Inbound { row, .. } = cause
+            && row.attempts >= self.0.config.turn_attempts
+        {
+            // The flows cannot cope with this message; a person can.
+            draft.effect(step::Effect::Handoff {
+                skill: view.current().default_skill.clone(),
+                priority: Priority::High,
+                summary: None,
+                tags: vec!["internal_error".into()],
+                mode: HandoffMode::Queue,
+            });
+            draft.finish();
+            return Ok(Worked::Draft(Box::new((draft, lane, Vec::new()))));
+        }
         let mut stepping = Stepping {
             now,
             session: None,
@@ -612,12 +631,20 @@ impl Engine {
         commit.writes.append(&mut draft.writes);
         let version = lane.version.unwrap_or(0) + 1;
         self.seal_slots(cell, &mut lane, &mut commit);
+        for (name, value) in std::mem::take(&mut draft.private) {
+            commit.writes.push(Write::SecretPut {
+                owner: draft.contact.id.to_string(),
+                name: name.clone(),
+                sealed: self.0.seal.seal(value.to_string().as_bytes()),
+            });
+            lane.private.insert(name, value);
+        }
         if let Some(worked) = steps.pop() {
             let entry = Entry {
                 cause: cause.name(),
                 now,
                 pack: worked.pack,
-                steps: Steps::keep(worked.steps, lane.key.as_ref()),
+                steps: Steps::keep(worked.steps, self.journal_key(&lane).as_ref()),
                 calls: match cause {
                     Cause::ActionDone { ran, .. } => ran.calls.clone(),
                     _ => Vec::new(),
@@ -664,6 +691,14 @@ impl Engine {
             lane: Box::new(lane),
             lines,
         })
+    }
+
+    /// What the inputs of a turn are sealed under: nothing, where nothing sensitive is among them.
+    fn journal_key(&self, lane: &Lane) -> Option<SealKey> {
+        let private = !lane.private.is_empty();
+        lane.key
+            .clone()
+            .or_else(|| private.then(|| self.0.seal.clone()))
     }
 
     /// Puts sensitive slots under the lane's own key, made with the first of them.
@@ -871,6 +906,8 @@ fn off_the_workers<T>(work: impl FnOnce() -> T) -> T {
 
 fn around(draft: &Draft, lane: &Lane) -> Around {
     let mut contact: Map = draft.contact.attributes.clone();
+    contact.extend(lane.private.clone());
+    contact.extend(draft.private.clone());
     contact.insert("id".into(), json!(draft.contact.id));
     contact.insert("name".into(), json!(draft.contact.name));
     contact.insert("locale".into(), json!(draft.contact.locale));
