@@ -3,7 +3,7 @@
 use tandem_domain::{Timestamp, Value};
 
 use crate::{
-    Limits, LuaError, Program,
+    Limits, LogLine, LuaError, Program,
     sandbox::{Logs, State},
     watch::Watch,
 };
@@ -32,6 +32,7 @@ pub struct Session {
     limits: Limits,
     now: Timestamp,
     seed: u64,
+    logs: Logs,
     state: Option<State>,
 }
 
@@ -41,6 +42,7 @@ impl Session {
     pub fn new(program: &Program, limits: Limits, now: Timestamp, seed: u64) -> Self {
         Self {
             program: program.clone(),
+            logs: Logs::keep(limits.log_lines),
             limits,
             now,
             seed,
@@ -58,7 +60,7 @@ impl Session {
     ) -> Result<PureResult, LuaError> {
         let state = match self.state.take() {
             Some(state) => state,
-            None => State::new(&self.program, &self.limits, Logs::dropped(), Watch::new())?,
+            None => State::new(&self.program, &self.limits, self.logs.clone(), Watch::new())?,
         };
         let result = state.timed(&self.limits, self.now, self.seed, |state| {
             let function = state.function(&self.program, module, function)?;
@@ -85,6 +87,11 @@ impl Session {
             self.state = Some(state);
         }
         result.map_err(|error| locate(error, &self.program, module))
+    }
+
+    /// What the calls wrote with `log` since the last time, up to the limits; for traces.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.logs.take().0
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 use tandem_domain::{Timestamp, Value};
 use tandem_lua::{
-    ErrorKind, Limits, LuaError, Program, PureResult, Session, api, definitions, stubs,
+    ErrorKind, Level, Limits, LuaError, Program, PureResult, Session, api, definitions, stubs,
 };
 
 fn program(source: &str) -> Program {
@@ -461,4 +461,24 @@ fn arguments_that_do_not_fit_are_refused() {
     let large = json!("x".repeat(32 << 20));
     let error = eval_with("return 1", &[large]).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Memory);
+}
+
+#[test]
+fn the_log_of_pure_calls_is_kept_for_the_trace() {
+    let program = program("return {f = function(v) log.warn('odd', v, {}) print('end') end}");
+    let mut session = Session::new(&program, Limits::pure(), Timestamp(0), 0);
+    session.call("m", "f", &[json!(7)]).unwrap();
+    let lines: Vec<_> = session
+        .take_log()
+        .into_iter()
+        .map(|line| (line.level, line.message))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            (Level::Warn, "odd 7 table".to_owned()),
+            (Level::Info, "end".to_owned())
+        ]
+    );
+    assert!(session.take_log().is_empty());
 }
