@@ -5,6 +5,8 @@
 //! targets side by side, so that both training and reading run over contiguous rows. The order of
 //! examples is shuffled by a fixed seed: the same pack gives the same weights to the bit.
 
+use crate::features::Term;
+
 /// Weights a model may hold: 64 MB.
 const MAX_WEIGHTS: usize = 16 << 20;
 /// Rows are padded to whole vectors.
@@ -27,10 +29,10 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// Learns from rows of (feature, weight), each of the class at its place in `labels`. Features
+    /// Learns from rows of terms, each of the class at its place in `labels`. Features
     /// beyond what fits into memory, which are the rarest, are left out.
     #[must_use]
-    pub fn train(rows: &[&[(u32, f32)]], labels: &[u32], features: usize, classes: usize) -> Self {
+    pub fn train(rows: &[&[Term]], labels: &[u32], features: usize, classes: usize) -> Self {
         let stride = classes.next_multiple_of(LANES);
         let features = features.min(MAX_WEIGHTS / stride.max(1));
         let mut model = Self {
@@ -53,7 +55,7 @@ impl Linear {
                 order.swap(last, (random % (last as u64 + 1)) as usize);
             }
             for &i in &order {
-                let nothing: &[(u32, f32)] = &[];
+                let nothing: &[Term] = &[];
                 let row = rows.get(i).copied().unwrap_or(nothing);
                 let label = labels.get(i).map(|l| *l as usize);
                 let cost = if label.is_some() {
@@ -62,7 +64,7 @@ impl Linear {
                     COST * NOTHING
                 };
                 model.score(row, &mut scores);
-                let square = 1.0 + row.iter().map(|(_, w)| w * w).sum::<f32>();
+                let square = 1.0 + row.iter().map(|t| t.line.powi(2)).sum::<f32>();
                 let duals = &mut duals[i * stride..(i + 1) * stride];
                 largest = largest.max(step(&scores, label, square, cost, duals, &mut steps));
                 model.add(row, &steps);
@@ -81,36 +83,36 @@ impl Linear {
 
     /// The signed distance of a text to each class's line, into the first `classes` of `scores`,
     /// which is made as long as needed.
-    pub fn scores(&self, row: &[(u32, f32)], scores: &mut Vec<f32>) {
+    pub fn scores(&self, row: &[Term], scores: &mut Vec<f32>) {
         scores.resize(self.stride, 0.0);
         self.score(row, scores);
         scores.truncate(self.classes);
     }
 
-    fn score(&self, row: &[(u32, f32)], scores: &mut [f32]) {
+    fn score(&self, row: &[Term], scores: &mut [f32]) {
         scores.copy_from_slice(&self.bias);
-        for (feature, value) in row {
-            let start = *feature as usize * self.stride;
+        for Term { id, line, .. } in row {
+            let start = *id as usize * self.stride;
             if let Some(weights) = self.weights.get(start..start + self.stride) {
                 for (score, weight) in scores.iter_mut().zip(weights) {
-                    *score += value * weight;
+                    *score += line * weight;
                 }
             }
         }
     }
 
-    fn add(&mut self, row: &[(u32, f32)], steps: &[f32]) {
+    fn add(&mut self, row: &[Term], steps: &[f32]) {
         if steps.iter().all(|s| *s == 0.0) {
             return;
         }
         for (bias, step) in self.bias.iter_mut().zip(steps) {
             *bias += step;
         }
-        for (feature, value) in row {
-            let start = *feature as usize * self.stride;
+        for Term { id, line, .. } in row {
+            let start = *id as usize * self.stride;
             if let Some(weights) = self.weights.get_mut(start..start + self.stride) {
                 for (weight, step) in weights.iter_mut().zip(steps) {
-                    *weight += value * step;
+                    *weight += line * step;
                 }
             }
         }
@@ -156,7 +158,18 @@ fn step(
 mod tests {
     use super::*;
 
-    fn scores(model: &Linear, row: &[(u32, f32)]) -> Vec<f32> {
+    fn row(terms: &[(u32, f32)]) -> Vec<Term> {
+        terms
+            .iter()
+            .map(|(id, line)| Term {
+                id: *id,
+                line: *line,
+                near: 0.0,
+            })
+            .collect()
+    }
+
+    fn scores(model: &Linear, row: &[Term]) -> Vec<f32> {
         let mut scores = Vec::new();
         model.scores(row, &mut scores);
         scores
@@ -164,13 +177,14 @@ mod tests {
 
     #[test]
     fn classes_are_parted_and_nothing_belongs_to_none() {
-        let rows: [&[(u32, f32)]; 4] = [
-            &[(0, 0.8), (3, 0.6)],
-            &[(0, 1.0)],
-            &[(1, 0.8), (3, 0.6)],
-            &[(2, 1.0)],
+        let rows = [
+            row(&[(0, 0.8), (3, 0.6)]),
+            row(&[(0, 1.0)]),
+            row(&[(1, 0.8), (3, 0.6)]),
+            row(&[(2, 1.0)]),
         ];
-        let model = Linear::train(&rows, &[0, 0, 1, 2], 4, 3);
+        let slices = rows.each_ref().map(Vec::as_slice);
+        let model = Linear::train(&slices, &[0, 0, 1, 2], 4, 3);
         for (row, label) in rows.iter().zip([0, 0, 1, 2]) {
             let scores = scores(&model, row);
             let best = (0..3).max_by(|a, b| scores[*a].total_cmp(&scores[*b]));
@@ -181,14 +195,15 @@ mod tests {
 
     #[test]
     fn training_is_the_same_to_the_bit() {
-        let rows: [&[(u32, f32)]; 2] = [&[(0, 0.8), (1, 0.6)], &[(1, 1.0)]];
-        let train = || Linear::train(&rows, &[0, 1], 2, 2).weights;
+        let rows = [row(&[(0, 0.8), (1, 0.6)]), row(&[(1, 1.0)])];
+        let slices = rows.each_ref().map(Vec::as_slice);
+        let train = || Linear::train(&slices, &[0, 1], 2, 2).weights;
         assert_eq!(train(), train());
     }
 
     #[test]
     fn no_phrases_and_no_classes_train() {
         let model = Linear::train(&[], &[], 0, 0);
-        assert!(scores(&model, &[(5, 1.0)]).is_empty());
+        assert!(scores(&model, &row(&[(5, 1.0)])).is_empty());
     }
 }

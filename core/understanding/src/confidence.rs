@@ -12,8 +12,10 @@
 pub struct Evidence {
     /// The classifier's signed distance.
     pub margin: f32,
-    /// The cosine to the target's nearest phrase, 0–1.
+    /// The cosine to the target's nearest phrase, 0–1: by content, fillers damped.
     pub similarity: f32,
+    /// The same with all words alike.
+    pub likeness: f32,
     /// How a phrase of the target equals the message.
     pub equality: Equality,
     /// How many phrases the target has.
@@ -48,7 +50,9 @@ impl Evidence {
 pub struct Message {
     /// The share of it that the pack's phrases know, 0–1.
     pub known: f32,
-    /// Its content words.
+    /// How many words it has; a pair of Chinese characters is a word.
+    pub words: f32,
+    /// Those that tell of a topic.
     pub content: f32,
     /// How many phrases the pack's targets have on average.
     pub phrases: f32,
@@ -66,17 +70,18 @@ const STEEPNESS: f32 = 4.0;
 const FEW: f32 = 20.0;
 /// Scores this close are level.
 const LEVEL: f32 = 1e-3;
-/// One content word is not enough to go on, unless a phrase is hardly more.
-const ONE_WORD: f32 = 1.0;
+/// So few words may be the answer to a question: they start something only where a
+/// phrase is hardly more.
+const SHORT: f32 = 2.0;
 
 /// Coefficients of [`inputs`] for the best target's being right, and for being in scope at all.
 const RIGHT: [f32; INPUTS] = [
-    0.09, 2.80, 1.28, 1.10, 0.67, -0.61, -0.51, 0.21, 0.23, -0.00,
+    -0.10, 2.26, 1.31, 1.43, 1.65, -0.57, -0.67, 0.21, 0.25, -0.20, -1.04, 1.91,
 ];
 const SCOPE: [f32; INPUTS] = [
-    0.82, 2.18, -0.12, 0.81, 0.73, -0.89, -0.33, 0.33, 0.39, -0.01,
+    0.34, 1.46, -0.11, 0.53, 1.33, -0.73, -0.32, 0.28, 0.26, -0.19, 0.86, 1.48,
 ];
-pub const INPUTS: usize = 10;
+pub const INPUTS: usize = 12;
 
 /// What the probabilities are made from: of the best target, its lead over the second, and the
 /// message.
@@ -95,6 +100,8 @@ pub fn inputs(best: &Evidence, lead: f32, message: &Message) -> [f32; INPUTS] {
         learned * lead.min(2.0),
         learned * best.similarity,
         learned * message.known,
+        best.likeness,
+        best.margin * message.known,
     ]
 }
 
@@ -146,10 +153,11 @@ pub fn probabilities(targets: &[Evidence], message: &Message) -> Vec<f32> {
     let inputs = inputs(&targets[best], lead, message);
     let mut right = logistic(&inputs, &RIGHT);
     let mut scope = logistic(&inputs, &SCOPE);
-    if message.content <= ONE_WORD {
-        let near = targets[best].similarity.powi(2);
-        right = right.min(near);
-        scope = scope.min(near);
+    if message.words <= SHORT {
+        let size = (message.words + message.content) / 2.0;
+        let alike = targets[best].likeness.powf(SHORT / size.max(0.5));
+        right = right.min(alike);
+        scope = scope.min(alike);
     }
     scope = scope.max(at_least);
     let share = scope * shares[best] / sum;
@@ -184,18 +192,21 @@ mod tests {
     fn probabilities_sum_to_at_most_one() {
         let message = Message {
             known: 1.0,
+            words: 3.0,
             content: 3.0,
             phrases: 2.0,
         };
         let sure = Evidence {
             margin: 1.0,
             similarity: 1.0,
+            likeness: 1.0,
             equality: Equality::Whole,
             phrases: 2.0,
         };
         let close = Evidence {
             margin: 0.9,
             similarity: 0.9,
+            likeness: 0.9,
             equality: Equality::None,
             phrases: 2.0,
         };

@@ -32,6 +32,8 @@ pub struct Features {
     pub core: Option<u64>,
     /// How many content words there are; a pair of Chinese characters is a word.
     pub content: f32,
+    /// The same of all words.
+    pub words: f32,
 }
 
 impl Features {
@@ -49,6 +51,7 @@ impl Features {
                 Token::Word { text, weight } => {
                     let key = tokens::stem(text);
                     features.plain = hash::join(features.plain, hash::of_text(text));
+                    features.words += 1.0;
                     if is_content(*weight) {
                         core = hash::join(core, key);
                         features.content += 1.0;
@@ -107,6 +110,7 @@ impl Features {
         for (start, (c, weight)) in chars.iter().enumerate() {
             let single = hash::of_text(c.encode_utf8(&mut [0; 4]));
             self.plain = hash::join(self.plain, single);
+            self.words += 0.5;
             if is_content(*weight) {
                 *core = hash::join(*core, single);
                 self.content += 0.5;
@@ -163,16 +167,26 @@ fn is_content(weight: f32) -> bool {
     weight > 0.5
 }
 
-/// A text as numbered features, weighed for both who use it. Sorted by number.
+/// A numbered feature of a text, weighed for both who use it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    pub id: u32,
+    /// For the classifier, which learns itself what fillers tell. A text's are of length 1, made
+    /// from what is known alone.
+    pub line: f32,
+    /// For comparing with phrases: fillers damped. A text's are of length 1 or, where some is
+    /// unknown, less.
+    pub near: f32,
+}
+
+/// A text as terms sorted by number.
 #[derive(Clone, Debug, Default)]
 pub struct Vector {
-    /// For the classifier, which learns itself what fillers tell: of length 1, made from what is
-    /// known alone.
-    pub line: Vec<(u32, f32)>,
-    /// For comparing with phrases: fillers damped, of length 1 or, where some is unknown, less.
-    pub near: Vec<(u32, f32)>,
-    /// The share of the text that the vocabulary knows, 0–1.
+    pub terms: Vec<Term>,
+    /// The share of its content that the vocabulary knows, 0–1.
     pub known: f32,
+    /// The same of all its words.
+    pub all_known: f32,
 }
 
 /// All features of a pack's phrases. Numbers run from the most frequent to the rarest.
@@ -218,33 +232,41 @@ impl Vocabulary {
 
     #[must_use]
     pub fn vector(&self, features: &Features) -> Vector {
-        let mut found = Vec::with_capacity(features.items.len());
+        let mut terms = Vec::with_capacity(features.items.len());
         let (mut line, mut near) = (Lengths::default(), Lengths::default());
         for (key, weight) in &features.items {
             let kind = usize::from(key & CHARACTERS == CHARACTERS);
             if let Some(id) = self.ids.get(key) {
                 let rarity = self.rarity[*id as usize];
-                found.push((*id, kind, rarity, weight * rarity));
-                line.known(kind, rarity);
-                near.known(kind, weight * rarity);
+                let term = Term {
+                    id: *id,
+                    line: rarity,
+                    near: weight * rarity,
+                };
+                line.known[kind] += term.line.powi(2);
+                near.known[kind] += term.near.powi(2);
+                terms.push((kind, term));
             } else {
-                near.all[kind] += (weight * self.unseen).powi(2);
+                line.unknown[kind] += self.unseen.powi(2);
+                near.unknown[kind] += (weight * self.unseen).powi(2);
             }
         }
-        found.sort_unstable_by_key(|(id, ..)| *id);
-        let (line_scale, near_scale) = (line.scale(), near.scale());
+        let all = line.scale(|kind| line.known[kind] + line.unknown[kind]);
+        let line_scale = line.scale(|kind| line.known[kind]);
+        let near_scale = near.scale(|kind| near.known[kind] + near.unknown[kind]);
+        let mut terms: Vec<Term> = terms
+            .into_iter()
+            .map(|(kind, term)| Term {
+                id: term.id,
+                line: term.line * line_scale[kind],
+                near: term.near * near_scale[kind],
+            })
+            .collect();
+        terms.sort_unstable_by_key(|term| term.id);
         Vector {
-            line: found
-                .iter()
-                .map(|(id, kind, value, _)| (*id, value * line_scale[*kind]))
-                .collect(),
-            near: found
-                .iter()
-                .map(|(id, kind, _, value)| (*id, value * near_scale[*kind]))
-                .collect(),
-            known: (0..2)
-                .map(|kind| near.known[kind] * near_scale[kind] * near_scale[kind])
-                .sum(),
+            terms,
+            known: near.share(near_scale),
+            all_known: line.share(all),
         }
     }
 }
@@ -252,30 +274,29 @@ impl Vocabulary {
 /// Squared lengths of a text's words and of its characters.
 #[derive(Default)]
 struct Lengths {
-    all: [f32; 2],
     known: [f32; 2],
+    unknown: [f32; 2],
 }
 
 impl Lengths {
-    fn known(&mut self, kind: usize, value: f32) {
-        self.all[kind] += value * value;
-        self.known[kind] += value * value;
-    }
-
-    /// What brings both kinds to their share of length 1.
-    fn scale(&self) -> [f32; 2] {
-        let share = match (self.all[0] > 0.0, self.all[1] > 0.0) {
+    /// What brings both kinds to their share of length 1, where `of` is what they have.
+    fn scale(&self, of: impl Fn(usize) -> f32) -> [f32; 2] {
+        let share = match (of(0) > 0.0, of(1) > 0.0) {
             (true, true) => [WORD_SHARE, 1.0 - WORD_SHARE],
             (true, false) => [1.0, 0.0],
             (false, _) => [0.0, 1.0],
         };
-        [0, 1].map(|kind: usize| {
-            if self.all[kind] > 0.0 {
-                (share[kind] / self.all[kind]).sqrt()
-            } else {
-                0.0
-            }
+        [0, 1].map(|kind| match of(kind) > 0.0 {
+            true => (share[kind] / of(kind)).sqrt(),
+            false => 0.0,
         })
+    }
+
+    /// The share that is known, at a scale.
+    fn share(&self, scale: [f32; 2]) -> f32 {
+        (0..2)
+            .map(|kind| self.known[kind] * scale[kind].powi(2))
+            .sum()
     }
 }
 
@@ -304,15 +325,15 @@ mod tests {
         let vocabulary = Vocabulary::learn(texts.iter());
         for text in &texts {
             let vector = vocabulary.vector(text);
-            for items in [&vector.line, &vector.near] {
-                let length: f32 = items.iter().map(|(_, w)| w * w).sum();
+            for weight in [|t: &Term| t.line, |t: &Term| t.near] {
+                let length: f32 = vector.terms.iter().map(|t| weight(t).powi(2)).sum();
                 assert!((length - 1.0).abs() < 1e-4, "{length}");
             }
             assert!((vector.known - 1.0).abs() < 1e-4);
         }
         let foreign = vocabulary.vector(&features("qwzx vbnm"));
-        assert!(foreign.line.is_empty());
-        assert_eq!(foreign.known, 0.0);
+        assert!(foreign.terms.is_empty());
+        assert_eq!((foreign.known, foreign.all_known), (0.0, 0.0));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tandem_domain::Locale;
 
-use crate::{data, normalise};
+use crate::{data, normalise, tokens::Token};
 
 /// Tells languages apart: by script, and for the Latin script by frequent words.
 #[derive(Debug)]
@@ -66,14 +66,14 @@ impl Languages {
 
     /// The language of a cleaned text, or none where it could be several: digits, a name, `ok`.
     #[must_use]
-    pub fn of(&self, clean: &str) -> Option<Locale> {
+    pub fn of(&self, clean: &str, tokens: &[Token<'_>]) -> Option<Locale> {
         let scripts = Scripts::count(clean);
         if scripts.kana > 0 && scripts.kana * 4 >= scripts.han {
             return Some(Locale::new("ja"));
         }
         // A Chinese sentence is full of Latin names of goods; English ones hold Han but rarely.
         if scripts.han > 0 {
-            let english = self.latin(clean).is_some_and(|l| l == self.english);
+            let english = self.latin(tokens).is_some_and(|l| l == self.english);
             let han_words = scripts.han.div_ceil(2);
             if !english || han_words >= scripts.latin_words {
                 return Some(self.chinese.clone());
@@ -84,15 +84,17 @@ impl Languages {
         if letters > 0 && letters >= 2 * scripts.latin_words {
             return Some(Locale::new(tag));
         }
-        self.latin(clean)
+        self.latin(tokens)
     }
 
     /// By frequent words: the language with most of them, if no other has as many.
-    fn latin(&self, clean: &str) -> Option<Locale> {
+    fn latin(&self, tokens: &[Token<'_>]) -> Option<Locale> {
         let mut hits = vec![0_usize; self.locales.len()];
-        for word in clean.split(|c: char| !c.is_alphabetic() && c != '\'') {
-            for language in self.words.get(word).into_iter().flatten() {
-                hits[*language] += 1;
+        for token in tokens {
+            if let Token::Word { text, .. } = token {
+                for language in self.words.get(*text).into_iter().flatten() {
+                    hits[*language] += 1;
+                }
             }
         }
         let best = (0..hits.len()).max_by_key(|l| (hits[*l], usize::MAX - l))?;
@@ -155,11 +157,12 @@ impl Scripts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::normalise::Normaliser;
+    use crate::{normalise::Normaliser, tokens::StopWords};
 
     fn of(text: &str) -> Option<String> {
+        let clean = Normaliser::new().clean(text);
         Languages::new()
-            .of(&Normaliser::new().clean(text))
+            .of(&clean, &StopWords::new().tokens(&clean))
             .map(|l| l.as_str().to_owned())
     }
 

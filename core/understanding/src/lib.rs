@@ -44,6 +44,6 @@ pub struct Thresholds {
 
 /// The thresholds that suit the confidences of [`Model`].
 pub const THRESHOLDS: Thresholds = Thresholds {
-    answer: 0.55,
+    answer: 0.6,
     high: 0.8,
 };

@@ -13,7 +13,7 @@ use tandem_domain::{
 use crate::{
     classifier::Linear,
     confidence::{self, Equality, Evidence, Message},
-    features::{Features, Vector, Vocabulary},
+    features::{Features, Term, Vector, Vocabulary},
     hash,
     language::Languages,
     normalise::Normaliser,
@@ -30,6 +30,8 @@ const MAX_HEADS: usize = 256;
 const MAX_ROWS: usize = 40_000;
 /// Candidates of a reading.
 const MAX_CANDIDATES: usize = 5;
+/// Phrases of the same words that are looked at.
+const MAX_EQUALS: usize = 20;
 /// Less likely candidates are not told.
 const LEAST: f32 = 0.01;
 /// Classes the classifier may put forward beside what the nearest phrases do.
@@ -75,7 +77,7 @@ pub struct Model {
     class_of: Vec<Option<u32>>,
     /// Phrases by all their words, and by their content words.
     whole: HashMap<u64, Vec<u32>, hash::Ready>,
-    core: HashMap<u64, Vec<u32>, hash::Ready>,
+    core: HashMap<u64, Vec<(u32, f32)>, hash::Ready>,
     knowledge: Knowledge,
 }
 
@@ -143,19 +145,16 @@ impl Model {
             }
         }
         let vocabulary = Vocabulary::learn(features.iter());
-        let (lines, rows): (Vec<_>, Vec<_>) = features
+        let rows: Vec<Vec<Term>> = features
             .iter()
-            .map(|f| {
-                let vector = vocabulary.vector(f);
-                (vector.line, vector.near)
-            })
-            .unzip();
+            .map(|f| vocabulary.vector(f).terms)
+            .collect();
         let mut whole: HashMap<u64, Vec<u32>, hash::Ready> = HashMap::default();
-        let mut core: HashMap<u64, Vec<u32>, hash::Ready> = HashMap::default();
+        let mut core: HashMap<u64, Vec<(u32, f32)>, hash::Ready> = HashMap::default();
         for (phrase, of) in (0_u32..).zip(&features) {
             whole.entry(of.plain).or_default().push(phrase);
             if let Some(key) = of.core {
-                core.entry(key).or_default().push(phrase);
+                core.entry(key).or_default().push((phrase, of.words));
             }
         }
         let mut counts = vec![0_u32; targets.len()];
@@ -169,7 +168,7 @@ impl Model {
         }
         let taught = texts
             .iter()
-            .zip(&lines)
+            .zip(&rows)
             .filter_map(|((target, _), row)| Some((class_of[*target as usize]?, row.as_slice())))
             .take(MAX_ROWS);
         let (labels, taught): (Vec<_>, Vec<_>) = taught.unzip();
@@ -272,22 +271,26 @@ impl Model {
         let vector = self.vocabulary.vector(&features);
         let mut found = self.near(&vector);
         let mut scores = Vec::new();
-        if !vector.line.is_empty() {
-            self.classifier.scores(&vector.line, &mut scores);
+        if !vector.terms.is_empty() {
+            self.classifier.scores(&vector.terms, &mut scores);
         }
         for class in best(&scores, PUT_FORWARD) {
             let target = self.heads[class];
             if !found.iter().any(|w| w.target == target) {
-                found.push(Weighed::new(target, None, 0.0));
+                found.push(Weighed::new(target, None));
             }
         }
-        self.equal(&self.core, features.core, Equality::Core, &mut found);
-        self.equal(
-            &self.whole,
-            Some(features.plain),
-            Equality::Whole,
-            &mut found,
-        );
+        let same_core = features.core.and_then(|key| self.core.get(&key));
+        for (phrase, words) in same_core.into_iter().flatten().take(MAX_EQUALS) {
+            // One word is not what a sentence of fillers around that word says.
+            if features.content > 1.0 || features.words >= *words {
+                self.equal(*phrase, Equality::Core, &mut found);
+            }
+        }
+        let same = self.whole.get(&features.plain);
+        for phrase in same.into_iter().flatten().take(MAX_EQUALS) {
+            self.equal(*phrase, Equality::Whole, &mut found);
+        }
         for weighed in &mut found {
             weighed.evidence.phrases = self.counts[weighed.target as usize] as f32;
             weighed.evidence.margin = match self.class_of[weighed.target as usize] {
@@ -300,6 +303,7 @@ impl Model {
         }
         let message = Message {
             known: vector.known,
+            words: features.words,
             content: features.content,
             phrases: self.texts.len() as f32 / self.targets.len().max(1) as f32,
         };
@@ -309,37 +313,29 @@ impl Model {
     /// The targets of the nearest phrases.
     fn near(&self, vector: &Vector) -> Vec<Weighed> {
         let mut found: Vec<Weighed> = Vec::new();
-        for hit in self.phrases.nearest(&vector.near) {
+        for hit in self.phrases.nearest(&vector.terms) {
             let target = self.texts[hit.phrase as usize].0;
             if !found.iter().any(|w| w.target == target) {
-                found.push(Weighed::new(target, Some(hit.phrase), hit.similarity));
+                let mut weighed = Weighed::new(target, Some(hit.phrase));
+                weighed.evidence.similarity = hit.similarity;
+                weighed.evidence.likeness = hit.likeness * vector.all_known.sqrt();
+                found.push(weighed);
             }
         }
         found
     }
 
-    fn equal(
-        &self,
-        phrases: &HashMap<u64, Vec<u32>, hash::Ready>,
-        key: Option<u64>,
-        equality: Equality,
-        found: &mut Vec<Weighed>,
-    ) {
-        let equals = key.and_then(|key| phrases.get(&key)).into_iter().flatten();
-        for phrase in equals.take(MAX_CANDIDATES * 4) {
-            let target = self.texts[*phrase as usize].0;
-            let at = found.iter().position(|w| w.target == target);
-            let weighed = match at {
-                Some(at) => &mut found[at],
-                None => {
-                    found.push(Weighed::new(target, Some(*phrase), 0.0));
-                    found.last_mut().expect("one was pushed")
-                }
-            };
-            if weighed.evidence.equality < equality {
-                weighed.evidence.equality = equality;
-                weighed.phrase = Some(*phrase);
-            }
+    fn equal(&self, phrase: u32, equality: Equality, found: &mut Vec<Weighed>) {
+        let target = self.texts[phrase as usize].0;
+        let at = found.iter().position(|w| w.target == target);
+        let at = at.unwrap_or_else(|| {
+            found.push(Weighed::new(target, Some(phrase)));
+            found.len() - 1
+        });
+        let weighed = &mut found[at];
+        if weighed.evidence.equality < equality {
+            weighed.evidence.equality = equality;
+            weighed.phrase = Some(phrase);
         }
     }
 }
@@ -351,7 +347,10 @@ impl Understanding for Model {
         let reasons = self.clean_reasons(&clean);
         let meant: f32 = reasons.iter().map(|r| r.confidence).sum();
         Reading {
-            language: self.tables.languages.of(&clean),
+            language: self
+                .tables
+                .languages
+                .of(&clean, &self.tables.stop.tokens(&clean)),
             candidates: reasons
                 .into_iter()
                 .filter(|r| r.confidence >= LEAST)
@@ -385,14 +384,11 @@ struct Weighed {
 }
 
 impl Weighed {
-    fn new(target: u32, phrase: Option<u32>, similarity: f32) -> Self {
+    fn new(target: u32, phrase: Option<u32>) -> Self {
         Self {
             target,
             confidence: 0.0,
-            evidence: Evidence {
-                similarity,
-                ..Evidence::default()
-            },
+            evidence: Evidence::default(),
             phrase,
         }
     }

@@ -5,6 +5,8 @@
 //! the time hardly grows with the number of phrases; the few phrases that gathered most are then
 //! compared whole.
 
+use crate::features::Term;
+
 /// Postings read for one message.
 const BUDGET: usize = 3_000;
 /// Slots of the table that gathers them: a power of two above [`BUDGET`].
@@ -19,24 +21,26 @@ pub struct Phrases {
     starts: Vec<u32>,
     /// Phrase and weight, per feature by falling weight.
     postings: Vec<(u32, f32)>,
-    rows: Vec<Vec<(u32, f32)>>,
+    rows: Vec<Vec<Term>>,
 }
 
 /// A phrase near a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
     pub phrase: u32,
-    /// The cosine of the angle between them, 0–1.
+    /// The cosine of the angle between their contents, 0–1.
     pub similarity: f32,
+    /// The same with all words alike, and without what the message has beside what is known.
+    pub likeness: f32,
 }
 
 impl Phrases {
-    /// Indexes rows of (feature, weight), each sorted by feature, of length 1.
+    /// Indexes rows of terms sorted by number.
     #[must_use]
-    pub fn index(rows: Vec<Vec<(u32, f32)>>, features: usize) -> Self {
+    pub fn index(rows: Vec<Vec<Term>>, features: usize) -> Self {
         let mut starts = vec![0_u32; features + 1];
-        for (feature, _) in rows.iter().flatten() {
-            starts[*feature as usize + 1] += 1;
+        for term in rows.iter().flatten() {
+            starts[term.id as usize + 1] += 1;
         }
         for i in 1..starts.len() {
             starts[i] += starts[i - 1];
@@ -44,9 +48,9 @@ impl Phrases {
         let mut next = starts.clone();
         let mut postings = vec![(0_u32, 0.0_f32); starts.last().map_or(0, |n| *n as usize)];
         for (phrase, row) in (0_u32..).zip(&rows) {
-            for (feature, weight) in row {
-                let at = &mut next[*feature as usize];
-                postings[*at as usize] = (phrase, *weight);
+            for term in row {
+                let at = &mut next[term.id as usize];
+                postings[*at as usize] = (phrase, term.near);
                 *at += 1;
             }
         }
@@ -61,9 +65,9 @@ impl Phrases {
         }
     }
 
-    /// The phrases nearest to a text of (feature, weight) sorted by feature, best first.
+    /// The phrases nearest to a text of terms sorted by number, best first.
     #[must_use]
-    pub fn nearest(&self, text: &[(u32, f32)]) -> Vec<Hit> {
+    pub fn nearest(&self, text: &[Term]) -> Vec<Hit> {
         let mut hits = self.gather(text);
         let order = |a: &Hit, b: &Hit| {
             b.similarity
@@ -75,26 +79,28 @@ impl Phrases {
             hits.truncate(COMPARED);
         }
         for hit in &mut hits {
-            hit.similarity = dot(text, &self.rows[hit.phrase as usize]).clamp(0.0, 1.0);
+            (hit.similarity, hit.likeness) = compare(text, &self.rows[hit.phrase as usize]);
         }
         hits.sort_unstable_by(order);
         hits
     }
 
     /// Phrases with the sum of what the rarest features of the text give them.
-    fn gather(&self, text: &[(u32, f32)]) -> Vec<Hit> {
+    fn gather(&self, text: &[Term]) -> Vec<Hit> {
         let mut table = vec![
             Hit {
                 phrase: FREE,
-                similarity: 0.0
+                similarity: 0.0,
+                likeness: 0.0,
             };
             SLOTS
         ];
         let mut filled = Vec::new();
         let mut left = BUDGET;
         // Features are numbered from frequent to rare.
-        for (feature, value) in text.iter().rev() {
-            let Some(bounds) = self.starts.get(*feature as usize..*feature as usize + 2) else {
+        for term in text.iter().rev() {
+            let first = term.id as usize;
+            let Some(bounds) = self.starts.get(first..first + 2) else {
                 continue;
             };
             let list = &self.postings[bounds[0] as usize..bounds[1] as usize];
@@ -110,7 +116,7 @@ impl Phrases {
                     }
                     slot = (slot + 1) % SLOTS;
                 }
-                table[slot].similarity += value * weight;
+                table[slot].similarity += term.near * weight;
             }
             if left == 0 {
                 break;
@@ -120,36 +126,49 @@ impl Phrases {
     }
 }
 
-fn dot(a: &[(u32, f32)], b: &[(u32, f32)]) -> f32 {
-    let mut sum = 0.0;
+/// Similarity and likeness of two rows.
+fn compare(a: &[Term], b: &[Term]) -> (f32, f32) {
+    let (mut near, mut line) = (0.0_f32, 0.0_f32);
     let (mut i, mut j) = (0, 0);
     while i < a.len() && j < b.len() {
-        match a[i].0.cmp(&b[j].0) {
+        match a[i].id.cmp(&b[j].id) {
             std::cmp::Ordering::Less => i += 1,
             std::cmp::Ordering::Greater => j += 1,
             std::cmp::Ordering::Equal => {
-                sum += a[i].1 * b[j].1;
+                near += a[i].near * b[j].near;
+                line += a[i].line * b[j].line;
                 i += 1;
                 j += 1;
             }
         }
     }
-    sum
+    (near.clamp(0.0, 1.0), line.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn row(terms: &[(u32, f32)]) -> Vec<Term> {
+        terms
+            .iter()
+            .map(|(id, near)| Term {
+                id: *id,
+                line: *near,
+                near: *near,
+            })
+            .collect()
+    }
+
     #[test]
     fn the_nearest_phrase_is_first() {
         let rows = vec![
-            vec![(0, 0.6), (1, 0.8)],
-            vec![(0, 0.6), (2, 0.8)],
-            vec![(3, 1.0)],
+            row(&[(0, 0.6), (1, 0.8)]),
+            row(&[(0, 0.6), (2, 0.8)]),
+            row(&[(3, 1.0)]),
         ];
         let phrases = Phrases::index(rows, 4);
-        let hits = phrases.nearest(&[(0, 0.6), (2, 0.8)]);
+        let hits = phrases.nearest(&row(&[(0, 0.6), (2, 0.8)]));
         assert_eq!(hits[0].phrase, 1);
         assert!((hits[0].similarity - 1.0).abs() < 1e-5);
         assert_eq!(hits[1].phrase, 0);
@@ -158,16 +177,18 @@ mod tests {
 
     #[test]
     fn a_frequent_feature_spends_the_budget_and_no_more() {
-        let rows: Vec<_> = (0..50_000).map(|i| vec![(0, 0.1), (1 + i, 0.9)]).collect();
+        let rows: Vec<_> = (0..50_000)
+            .map(|i| row(&[(0, 0.1), (1 + i, 0.9)]))
+            .collect();
         let phrases = Phrases::index(rows, 50_001);
-        let hits = phrases.nearest(&[(0, 0.1), (40_000, 0.9)]);
+        let hits = phrases.nearest(&row(&[(0, 0.1), (40_000, 0.9)]));
         assert_eq!(hits[0].phrase, 39_999);
         assert!(hits.len() <= COMPARED);
     }
 
     #[test]
     fn nothing_finds_nothing() {
-        assert!(Phrases::default().nearest(&[(7, 1.0)]).is_empty());
+        assert!(Phrases::default().nearest(&row(&[(7, 1.0)])).is_empty());
         assert!(Phrases::index(vec![], 0).nearest(&[]).is_empty());
     }
 }

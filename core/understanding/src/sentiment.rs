@@ -12,6 +12,9 @@ use crate::{
 const REACH: usize = 3;
 /// A joyful word in a question (`is it good?`) says little.
 const IN_QUESTION: f32 = 0.3;
+const QUESTION_WORDS: [&str; 10] = [
+    "what", "which", "where", "when", "who", "does", "do", "can", "could", "why",
+];
 /// A negated harsh word (`not the worst`) is no praise.
 const NEGATED_HARSH: f32 = 0.3;
 /// Sets how soon the sum of the words approaches the ends of the scale.
@@ -100,8 +103,11 @@ impl Sentiment {
     pub fn of(&self, text: &str, clean: &str, stop: &StopWords) -> Feeling {
         let mut found: Vec<(f32, String)> = Vec::new();
         for (clause, asks) in tokens::clauses_and_marks(clean) {
-            let asks = asks || clause.ends_with(['吗', '么', '呢']);
-            self.clause(&units(stop, clause), asks, &mut found);
+            let units = units(stop, clause);
+            let asks = asks
+                || clause.ends_with(['吗', '么', '呢'])
+                || matches!(units.first(), Some(Unit::Word(word)) if QUESTION_WORDS.contains(word));
+            self.clause(&units, asks, &mut found);
         }
         self.faces(clean, &mut found);
         let sum = found.iter().fold(0.0, |sum, (weight, _)| sum + weight);
