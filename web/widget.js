@@ -51,7 +51,6 @@
       dismiss: "Dismiss",
       newTab: "opens in a new tab",
       uploading: "Uploading",
-      download: "Download",
       scroll: "More cards",
     },
     zh: {
@@ -87,7 +86,6 @@
       dismiss: "忽略",
       newTab: "在新标签页打开",
       uploading: "正在上传",
-      download: "下载",
       scroll: "更多卡片",
     },
   };
@@ -144,9 +142,9 @@ svg { display: block; fill: none; stroke: currentColor; stroke-width: 1.8; strok
 .launch:active { transform: scale(.96); }
 .launch:focus-visible { outline: 3px solid var(--bg); outline-offset: -6px; }
 .launch svg { inline-size: 28px; block-size: 28px; grid-area: 1 / 1; transition: opacity .15s, transform .2s; }
-.launch .x { opacity: 0; transform: rotate(-45deg) scale(.7); }
-.open .launch .x { opacity: 1; transform: none; }
-.open .launch .chat { opacity: 0; transform: rotate(45deg) scale(.7); }
+.launch .i-x { opacity: 0; transform: rotate(-45deg) scale(.7); }
+.open .launch .i-x { opacity: 1; transform: none; }
+.open .launch .i-chat { opacity: 0; transform: rotate(45deg) scale(.7); }
 .badge { position: absolute; inset-block-start: -3px; inset-inline-end: -3px; min-inline-size: 22px; padding: 0 6px; border-radius: 11px; background: #d43c2f; color: #fff; font-size: 12px; font-weight: 650; line-height: 22px; text-align: center; box-shadow: 0 0 0 2px var(--bg); }
 
 .peek { position: absolute; inset-block-end: 74px; inset-inline-end: 0; inline-size: max-content; max-inline-size: min(290px, calc(100vw - 40px)); display: flex; align-items: flex-start; background: var(--bg); border-radius: 16px; border-end-end-radius: 5px; box-shadow: var(--shadow); animation: rise .25s ease-out; }
@@ -174,15 +172,15 @@ header button svg { inline-size: 20px; block-size: 20px; }
 .note { flex: none; padding: 7px 18px; font-size: 13px; background: var(--surface); color: var(--quiet); border-block-end: 1px solid var(--line); }
 .body { position: relative; flex: 1; min-block-size: 0; display: flex; flex-direction: column; }
 .log { flex: 1; overflow-y: auto; overscroll-behavior: contain; padding: 18px 16px 10px; scrollbar-width: thin; scrollbar-color: var(--line) transparent; display: flex; flex-direction: column; }
-.log > :first-child { margin-block-start: auto; }
-.day { align-self: center; margin: 16px 0 12px; font-size: 12px; color: var(--quiet); }
-.log > .day:first-child { margin-block-start: auto; padding-block-start: 2px; }
+.day { align-self: center; margin: 16px 0 2px; font-size: 12px; color: var(--quiet); }
 
+
+.log > :first-child { margin-block-start: 0; }
 .m { display: grid; grid-template-columns: 30px minmax(0, 1fr); column-gap: 8px; margin-block-start: 14px; justify-items: start; animation: rise .22s ease-out; }
 .still .m { animation: none; }
 .m > * { grid-column: 2; max-inline-size: min(100%, 300px); }
 .m .from { font-size: 12px; color: var(--quiet); margin: 0 0 3px 2px; }
-.m .face { grid-column: 1; grid-row: 1 / span 9; align-self: start; margin-block-start: 21px; inline-size: 30px; block-size: 30px; border-radius: 50%; display: grid; place-items: center; background: color-mix(in oklab, var(--accent) 16%, var(--bg)); color: var(--link); font-size: 13px; font-weight: 650; }
+.m .face { grid-column: 1; grid-row: 1 / span 9; align-self: start; margin-block-start: 21px; inline-size: 30px; block-size: 30px; border-radius: 50%; display: grid; place-items: center; background: color-mix(in oklab, var(--link) 16%, var(--bg)); color: var(--link); font-size: 13px; font-weight: 650; }
 .m .face svg { inline-size: 18px; block-size: 18px; }
 .m.more { margin-block-start: 4px; }
 .m.more .from, .m.more .face { display: none; }
@@ -203,8 +201,8 @@ header button svg { inline-size: 20px; block-size: 20px; }
 
 .picks { display: flex; flex-wrap: wrap; gap: 7px; margin-block-start: 8px; max-inline-size: 100%; }
 .pick { display: inline-flex; align-items: center; gap: 6px; min-block-size: 38px; padding: 7px 15px; border-radius: 19px; border: 1.5px solid color-mix(in oklab, var(--link) 42%, var(--bg)); color: var(--link); background: var(--bg); font-size: 14.5px; font-weight: 550; line-height: 1.35; text-align: start; text-decoration: none; overflow-wrap: anywhere; transition: background .12s, border-color .12s, color .12s; }
-.pick:hover { background: color-mix(in oklab, var(--accent) 10%, var(--bg)); border-color: var(--link); }
-.pick:active { background: color-mix(in oklab, var(--accent) 18%, var(--bg)); }
+.pick:hover { background: color-mix(in oklab, var(--link) 10%, var(--bg)); border-color: var(--link); }
+.pick:active { background: color-mix(in oklab, var(--link) 18%, var(--bg)); }
 .pick svg { flex: none; inline-size: 14px; block-size: 14px; stroke-width: 2.2; }
 .pick.done { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
 .old .pick:not(.done) { border-color: var(--line); color: var(--quiet); }
@@ -215,7 +213,7 @@ header button svg { inline-size: 20px; block-size: 20px; }
 audio, video { max-inline-size: 100%; border-radius: 14px; }
 .file { display: flex; align-items: center; gap: 11px; padding: 10px 14px 10px 11px; padding-inline: 11px 14px; border: 1px solid var(--line); border-radius: 16px; background: var(--bg); color: inherit; text-decoration: none; max-inline-size: 280px; position: relative; overflow: hidden; }
 a.file:hover { border-color: var(--link); }
-.file .ico { flex: none; display: grid; place-items: center; inline-size: 36px; block-size: 36px; border-radius: 10px; background: color-mix(in oklab, var(--accent) 13%, var(--bg)); color: var(--link); }
+.file .ico { flex: none; display: grid; place-items: center; inline-size: 36px; block-size: 36px; border-radius: 10px; background: color-mix(in oklab, var(--link) 14%, var(--bg)); color: var(--link); }
 .file .ico svg { inline-size: 19px; block-size: 19px; }
 .file .nm { font-size: 14px; line-height: 1.35; font-weight: 550; overflow: hidden; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow-wrap: anywhere; }
 .file .sz { font-size: 12px; color: var(--quiet); }
@@ -223,7 +221,8 @@ a.file:hover { border-color: var(--link); }
 .bar i { display: block; block-size: 100%; inline-size: var(--p, 0%); background: var(--link); transition: inline-size .2s; }
 .pic .bar i { background: #fff; }
 
-.cards { display: flex; gap: 10px; overflow-x: auto; scroll-snap-type: x proximity; scrollbar-width: none; max-inline-size: none; inline-size: calc(100% + 16px); margin-inline-end: -16px; padding: 2px 16px 4px 2px; }
+.cards { display: flex; gap: 10px; overflow-x: auto; scroll-snap-type: x proximity; scrollbar-width: none; max-inline-size: none; inline-size: calc(100% + 16px); margin-inline-end: -16px; margin-block-start: 6px; padding: 2px 16px 4px 0; }
+.cards.one { inline-size: 100%; margin-inline-end: 0; padding-inline-end: 0; }
 .m > .cards { max-inline-size: none; }
 .card { flex: none; inline-size: 232px; scroll-snap-align: start; border: 1px solid var(--line); border-radius: 16px; overflow: hidden; background: var(--bg); display: flex; flex-direction: column; }
 .cards.one .card { inline-size: min(270px, 100%); }
@@ -309,7 +308,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     out: ["M9 6h9v9", "M18 6 7 17"],
     pin: ["M12 21s-6.5-5.6-6.5-11a6.5 6.5 0 0 1 13 0c0 5.400-6.5 11-6.5 11Z", "M12 12.200a2.200 2.200 0 1 0 0-4.400 2.200 2.200 0 0 0 0 4.400Z"],
   };
-  const draw = (name, kind) => icon(kind || name, ...ICONS[name]);
+  const draw = name => icon(`i-${name}`, ...ICONS[name]);
 
   /** An address that may be opened, or nothing. */
   const safe = (address, base) => {
@@ -415,7 +414,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
 
     connect() {
       this.wanted = true;
-      if (!this.socket && !this.timer && !this.busy) this.open();
+      if (!this.socket && !this.timer && !this.busy && !this.polling) this.open();
     }
 
     /** Now rather than later: the network is back, or somebody looks. */
@@ -432,6 +431,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       clearTimeout(this.timer);
       this.timer = null;
       this.era = (this.era || 0) + 1;
+      this.polling = false;
       this.socket?.close();
       this.socket = null;
       clearInterval(this.beat);
@@ -593,7 +593,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     }
 
     save() {
-      this.unsent.set({ queue: this.queue.map(job => job.said) });
+      this.unsent.patch({ queue: this.queue.map(job => job.said) });
     }
 
     next() {
@@ -649,6 +649,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     async poll() {
       const era = this.era;
       let first = true;
+      this.polling = true;
       try {
         while (this.wanted && era === this.era) {
           const query = new URLSearchParams({ wait: first ? 0 : 25000 });
@@ -661,6 +662,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
         }
       } catch (error) {
         if (era !== this.era) return;
+        this.polling = false;
         if (error.status === 401) this.store.patch({ token: null });
         this.later(error.wait);
       }
@@ -750,7 +752,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       this.launch = h("button", { class: "launch", type: "button", "aria-expanded": "false", "aria-controls": "panel", onclick: () => on.toggle() }, draw("chat"), draw("x"));
       this.badge = h("span", { class: "badge", hidden: true });
       this.launch.append(this.badge);
-      this.title = h("h2", { id: "title" });
+      this.head = h("h2", { id: "title" });
       this.subtitle = h("p");
       this.closer = h("button", { type: "button", onclick: () => on.close() }, draw("down"));
       this.note = h("div", { class: "note", role: "status", hidden: true });
@@ -766,7 +768,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       this.dropping = h("div", { class: "drop", hidden: true });
       this.body = h("div", { class: "body" }, this.log, this.typing, this.newer);
       this.panel = h("section", { class: "panel", id: "panel", role: "dialog", "aria-labelledby": "title" },
-        h("header", null, h("span", { class: "mark" }, draw("chat")), h("div", { class: "who" }, this.title, this.subtitle), this.closer),
+        h("header", null, h("span", { class: "mark" }, draw("chat")), h("div", { class: "who" }, this.head, this.subtitle), this.closer),
         this.note, this.body, this.why, this.form, this.dropping);
       this.box = h("div", { class: "box" }, this.panel, this.launch);
       root.append(this.box);
@@ -799,7 +801,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       const rtl = /^(ar|fa|he|ur)\b/.test(this.language);
       this.setAttribute("dir", rtl ? "rtl" : "ltr");
       const { settings } = this;
-      this.title.textContent = this.getAttribute("heading") || this.say(settings.title) || this.t("title");
+      this.head.textContent = this.getAttribute("heading") || this.say(settings.title) || this.t("title");
       this.subtitle.textContent = this.say(settings.subtitle) || this.t("subtitle");
       this.closer.setAttribute("aria-label", this.t("close"));
       this.log.setAttribute("aria-label", this.t("log"));
@@ -837,6 +839,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       };
       view?.addEventListener("resize", fit);
       view?.addEventListener("scroll", fit);
+      new ResizeObserver(() => this.atEnd && this.toEnd()).observe(this.log);
     }
 
     async start() {
@@ -872,7 +875,10 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       }
       if (kept.begun || pages.length || this.line.queue.length) this.line.connect();
       const asked = new URLSearchParams(location.search).get("tandem") === "open";
-      if (asked || this.hasAttribute("open") || this.openSoon) this.open();
+      // Who was in a conversation stays in it from page to page, where it does not cover the page.
+      const stayed = this.line.unsent.get().open && innerWidth > 480;
+      if (asked || this.hasAttribute("open")) this.open();
+      else if (stayed) this.open(true);
       this.emit("ready");
     }
 
@@ -888,9 +894,10 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       else this.open();
     }
 
-    open() {
+    open(quietly) {
       if (this.isOpen) return;
       this.isOpen = true;
+      this.line.unsent.patch({ open: true });
       this.box.classList.add("open");
       this.launch.setAttribute("aria-expanded", "true");
       this.peek?.remove();
@@ -899,7 +906,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       this.seen();
       // On a phone the keyboard would hide what there is to read.
       const target = matchMedia("(pointer: coarse)").matches ? this.closer : this.text;
-      requestAnimationFrame(() => target.focus({ preventScroll: true }));
+      if (!quietly) requestAnimationFrame(() => target.focus({ preventScroll: true }));
       this.showUnread();
       this.emit("open");
     }
@@ -907,6 +914,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     close() {
       if (!this.isOpen) return;
       this.isOpen = false;
+      this.line.unsent.patch({ open: false });
       this.box.classList.remove("open");
       this.launch.setAttribute("aria-expanded", "false");
       this.launch.focus({ preventScroll: true });
@@ -964,7 +972,12 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     press(choice, button) {
       button.classList.add("done");
       this.pending(this.line.say({ action: { value: choice.value, label: choice.label }, locale: this.language }));
-      this.text.focus({ preventScroll: true });
+      this.refocus();
+    }
+
+    /** Back to writing; not on a phone, whose keyboard would hide what there is to read. */
+    refocus() {
+      if (!matchMedia("(pointer: coarse)").matches) this.text.focus({ preventScroll: true });
     }
 
     take(files) {
@@ -1021,7 +1034,11 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       this.greeting?.classList.add("old");
       this.mark(job.el, "pending");
       // Only what takes long says so.
-      setTimeout(() => job.el.classList.contains("pending") && job.el.classList.add("slow"), 1200);
+      setTimeout(() => {
+        if (!job.el.classList.contains("pending")) return;
+        job.el.classList.add("slow");
+        if (this.atEnd) this.toEnd();
+      }, 1200);
     }
 
     mark(el, state, code, job, again) {
@@ -1048,6 +1065,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     status(el, ...kids) {
       const meta = el.querySelector(".meta") || el.appendChild(h("div", { class: "meta" }));
       meta.replaceChildren(...kids.filter(Boolean));
+      if (this.atEnd) this.toEnd();
     }
 
     /** Only the visitor's last message says that it was sent. */
@@ -1071,6 +1089,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       if (!known || first) this.log.insertBefore(el, first || null);
       this.separate(el, line.at);
       this.group(el);
+      this.last = { id: line.id, own };
       if (own) {
         this.mark(el, "sent");
       } else {
@@ -1082,7 +1101,6 @@ form .go svg { inline-size: 19px; block-size: 19px; }
         if (this.live || (this.seenId && this.past)) this.arrived(line);
       }
       if (line.id === this.seenId) this.past = true;
-      this.last = { id: line.id, own };
       if (pinned || (own && !this.live)) this.toEnd();
       else if (this.live) this.newer.hidden = false;
       if (this.live) this.emit("message", { id: line.id, author: line.author.kind, text: line.parts.map(p => p.text || "").join("\n") });
@@ -1198,7 +1216,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       const offers = this.say(this.settings.suggestions) || [];
       if (offers.length) {
         this.greeting.append(h("div", { class: "picks", role: "group", "aria-label": this.t("options") },
-          offers.slice(0, 8).map(offer => h("button", { class: "pick", type: "button", dir: "auto", onclick: () => { this.send(offer); this.text.focus({ preventScroll: true }); } }, offer))));
+          offers.slice(0, 8).map(offer => h("button", { class: "pick", type: "button", dir: "auto", onclick: () => { this.send(offer); this.refocus(); } }, offer))));
       }
       if (this.els.size || this.mine.size) this.greeting.classList.add("old");
       if (old) old.replaceWith(this.greeting);
@@ -1227,12 +1245,14 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     }
 
     toEnd(smooth) {
+      this.atEnd = true;
       this.log.scrollTo({ top: this.log.scrollHeight, behavior: smooth ? "smooth" : "auto" });
       this.newer.hidden = true;
     }
 
     scrolled() {
-      if (this.pinned) this.newer.hidden = true;
+      this.atEnd = this.pinned;
+      if (this.atEnd) this.newer.hidden = true;
     }
 
     /** What was missed is here: from now on, arriving lines are spoken and counted. */
@@ -1289,6 +1309,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
 
     showState(up) {
       clearTimeout(this.noteTimer);
+      this.noteTimer = null;
       if (up) {
         this.note.hidden = true;
         return;
