@@ -9,7 +9,7 @@ use tandem_domain::{
     Locale,
     reading::{Example, Target, TrainingSet, Understanding},
 };
-use tandem_understanding::ModelTrainer;
+use tandem_understanding::PhraseTrainer;
 
 const MESSAGES: [&str; 4] = [
     "hi, could you tell me when my parcel gets here please",
@@ -102,7 +102,7 @@ fn set(flows: usize, per_flow: usize, items: usize) -> TrainingSet {
 }
 
 fn read(c: &mut Criterion) {
-    let trainer = ModelTrainer::new();
+    let trainer = PhraseTrainer;
     let locale = Locale::new("en");
     let mut group = c.benchmark_group("read");
     let cases = [
@@ -125,7 +125,7 @@ fn read(c: &mut Criterion) {
 }
 
 fn train(c: &mut Criterion) {
-    let trainer = ModelTrainer::new();
+    let trainer = PhraseTrainer;
     let mut group = c.benchmark_group("train");
     group.sample_size(10);
     for (name, set) in [

@@ -14,7 +14,7 @@ use tandem_domain::{
     reading::{Example, Target, TrainingSet, Understanding},
 };
 use tandem_understanding::{
-    Model, ModelTrainer,
+    Model, PhraseTrainer,
     confidence::{self, Equality},
 };
 
@@ -91,7 +91,7 @@ fn train<'a>(lines: impl Iterator<Item = &'a Line>) -> Model {
             text: l.text.clone(),
         })
         .collect();
-    ModelTrainer::new().model(&TrainingSet {
+    PhraseTrainer.model(&TrainingSet {
         examples,
         ..TrainingSet::default()
     })

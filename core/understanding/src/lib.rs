@@ -1,7 +1,7 @@
 //! Understanding: what a customer's message may mean, how sure that is, how it feels, what
 //! language it is in, and which passages of the knowledge answer it.
 //!
-//! [`ModelTrainer`] makes a [`Model`] from what a pack teaches; both stand behind the traits of
+//! [`PhraseTrainer`] makes a [`Model`] from what a pack teaches; both stand behind the traits of
 //! [`tandem_domain::reading`]. Nothing here does I/O, nothing depends on a clock or on chance:
 //! the same pack and the same message give the same reading.
 //!
@@ -31,7 +31,7 @@ pub mod search;
 pub mod sentiment;
 pub mod tokens;
 
-pub use model::{Model, ModelTrainer, Reason};
+pub use model::{Model, PhraseTrainer, Reason};
 
 /// From which confidence on a caller acts on a candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]

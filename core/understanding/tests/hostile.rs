@@ -7,7 +7,7 @@ use tandem_domain::{
     Locale,
     reading::{Article, Example, Query, Reading, Target, TrainingSet, Understanding},
 };
-use tandem_understanding::{Model, ModelTrainer};
+use tandem_understanding::{Model, PhraseTrainer};
 
 fn example(target: &str, text: &str) -> Example {
     Example {
@@ -18,7 +18,7 @@ fn example(target: &str, text: &str) -> Example {
 }
 
 fn model(examples: Vec<Example>) -> Model {
-    ModelTrainer::new().model(&TrainingSet {
+    PhraseTrainer.model(&TrainingSet {
         locales: vec![Locale::new("en")],
         examples,
         articles: vec![Article {

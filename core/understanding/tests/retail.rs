@@ -6,7 +6,7 @@ use tandem_domain::{
     Locale,
     reading::{Example, Reading, Target, Trainer, TrainingSet, Understanding},
 };
-use tandem_understanding::{ModelTrainer, THRESHOLDS};
+use tandem_understanding::{PhraseTrainer, THRESHOLDS};
 
 const FLOWS: [(&str, &[&str], &[&str]); 10] = [
     (
@@ -168,7 +168,7 @@ fn set() -> TrainingSet {
 }
 
 fn model() -> Arc<dyn Understanding> {
-    ModelTrainer::new().train(&set())
+    PhraseTrainer.train(&set())
 }
 
 fn read(model: &dyn Understanding, text: &str) -> Reading {
@@ -350,7 +350,7 @@ fn the_same_phrase_in_two_targets_leaves_both_level() {
         locale: None,
         text: "Track my parcel".to_owned(),
     });
-    let reading = read(&*ModelTrainer::new().train(&set), "track my parcel");
+    let reading = read(&*PhraseTrainer.train(&set), "track my parcel");
     let [first, second] = &reading.candidates[..2] else {
         panic!("{reading:?}");
     };
