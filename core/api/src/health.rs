@@ -1,0 +1,103 @@
+//! For orchestrators and monitoring: alive, ready, in figures.
+
+use std::time::{Duration, Instant};
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{ApiState, error::ApiError};
+
+/// How long one look at the store counts: anybody may ask, and each look writes.
+const KEPT: Duration = Duration::from_secs(1);
+/// A store that takes longer is not ready.
+const PING: Duration = Duration::from_secs(3);
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`, else what is the matter: `store`, `stopping`.
+    status: &'static str,
+}
+
+/// Whether the process is alive.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
+pub(crate) async fn live() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+/// Whether requests can be served: the store takes a write, and nothing is stopping.
+#[utoipa::path(get, path = "/readyz", tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
+    let status = if state.stop().is_stopped() {
+        "stopping"
+    } else if store_answers(&state).await {
+        "ok"
+    } else {
+        "store"
+    };
+    let code = match status {
+        "ok" => StatusCode::OK,
+        _ => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(Health { status })).into_response()
+}
+
+async fn store_answers(state: &ApiState) -> bool {
+    // Whoever comes meanwhile waits for this look instead of taking another.
+    let mut last = state.last_look().lock().await;
+    if let Some((at, answered)) = *last
+        && at.elapsed() < KEPT
+    {
+        return answered;
+    }
+    let answered = match tokio::time::timeout(PING, state.store().ping()).await {
+        Ok(Ok(())) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "The store does not answer.");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("The store takes too long to answer.");
+            false
+        }
+    };
+    *last = Some((Instant::now(), answered));
+    answered
+}
+
+/// Figures in the Prometheus text format, of the whole server.
+#[utoipa::path(get, path = "/metrics", tag = "health",
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn figures(State(state): State<ApiState>) -> Result<Response, ApiError> {
+    for workspace in state.store().workspaces().await? {
+        let depths = state.store().depths(&workspace).await?;
+        let depths = [
+            ("inbox", depths.inbox),
+            ("outbox", depths.outbox),
+            ("dead_letters", depths.dead),
+            ("timers", depths.timers),
+            ("actions", depths.actions),
+        ];
+        for (what, depth) in depths {
+            let workspace = workspace.as_str().to_owned();
+            // A gauge is a float; no queue is so long that it matters.
+            metrics::gauge!("tandem_waiting", "what" => what, "workspace" => workspace)
+                .set(depth as f64);
+        }
+    }
+    let text = state.metrics();
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response())
+}
