@@ -1,6 +1,6 @@
 //! Knowledge: BM25 over passages of articles.
 //!
-//! English words lose their plural; Chinese goes by pairs of characters. The title and the
+//! English words lose their ending; Chinese goes by pairs of characters. The title and the
 //! headings count more than the text. A passage's confidence is the share of what was asked that
 //! it holds, so that a question whose one rare word occurs nowhere is not answered.
 
@@ -175,7 +175,7 @@ fn terms(clean: &str, stop: &StopWords) -> Vec<(u64, f32)> {
     for token in stop.tokens(clean) {
         match token {
             Token::Word { text, weight } if weight >= tokens::CONTENT => {
-                terms.push((hash::end(tokens::stem(text)), 1.0));
+                terms.push((hash::end(tokens::root(text)), 1.0));
             }
             Token::Word { .. } => {}
             Token::Datum(text) => terms.push((hash::of_text(text), 1.0)),

@@ -192,6 +192,39 @@ pub fn stem(word: &str) -> u64 {
     kept.chars().fold(hash::SEED, hash::step)
 }
 
+/// The key of a word without its English ending, so that `cleaning`, `cleans` and `cleaned` meet.
+/// Coarser than [`stem`]: for search, where another word of the query decides.
+#[must_use]
+pub fn root(word: &str) -> u64 {
+    let plural = word.len() > 3 && word.ends_with('s') && !word.ends_with("ss");
+    let mut root = if plural {
+        &word[..word.len() - 1]
+    } else {
+        word
+    };
+    for ending in ["ing", "ed", "ly"] {
+        if let Some(head) = root.strip_suffix(ending)
+            && head.len() >= 3
+            && head.contains(['a', 'e', 'i', 'o', 'u', 'y'])
+        {
+            root = head;
+            break;
+        }
+    }
+    let bytes = root.as_bytes();
+    match bytes {
+        // fitted, fitting
+        [.., a, b] if root.len() > 3 && a == b && b.is_ascii_alphabetic() && !b"ls".contains(b) => {
+            root = &root[..root.len() - 1];
+        }
+        // include, included; delivery, deliveries
+        [.., b'e'] | [.., b'y'] if root.len() > 4 => root = &root[..root.len() - 1],
+        _ => {}
+    }
+    let root = root.strip_suffix('i').unwrap_or(root);
+    root.chars().fold(hash::SEED, hash::step)
+}
+
 /// The parts of a word with an apostrophe, and of some that lost theirs.
 fn expand(word: &str) -> [&str; 2] {
     match word {
@@ -287,6 +320,31 @@ mod tests {
         assert_eq!(stem("parcels"), stem("parcel"));
         assert_eq!(stem("deliveries"), stem("delivery"));
         assert_ne!(stem("address"), stem("addres"));
+    }
+
+    #[test]
+    fn endings_meet_their_root() {
+        for (a, b) in [
+            ("cleaning", "clean"),
+            ("fitted", "fit"),
+            ("includes", "including"),
+            ("deliveries", "delivery"),
+            ("delivered", "deliver"),
+            ("lamps", "lamp"),
+        ] {
+            assert_eq!(root(a), root(b), "{a} {b}");
+        }
+        for (a, b) in [
+            ("red", "r"),
+            ("string", "str"),
+            ("need", "ne"),
+            ("bed", "b"),
+        ] {
+            assert_ne!(root(a), root(b), "{a} {b}");
+        }
+        for odd in ["", "s", "ing", "ée", "été", "ñing", "ss", "e"] {
+            let _ = root(odd);
+        }
     }
 
     #[test]
