@@ -90,6 +90,18 @@
     },
   };
 
+  const DARK = `
+  --bg: var(--tandem-background, #191c1b);
+  --surface: var(--tandem-surface, #282c2a);
+  --ink: var(--tandem-ink, #eceeec);
+  --quiet: var(--tandem-quiet, #a2aaa5);
+  --line: var(--tandem-line, #363b38);
+  --link: color-mix(in oklab, var(--accent) 45%, white);
+  --bad: #ff9d94;
+  --shadow: 0 0 0 1px rgb(255 255 255 / .07), 0 16px 48px rgb(0 0 0 / .55);
+  color-scheme: dark;
+`;
+
   const CSS = `
 :host {
   --accent: var(--tandem-accent, #23604d);
@@ -116,18 +128,8 @@
 }
 :host([position="left"]) { inset-inline: calc(var(--gap) + env(safe-area-inset-left, 0px)) auto; }
 :host([hidden]) { display: none; }
-:host([theme="dark"]) { color-scheme: dark; }
-@media (prefers-color-scheme: dark) { :host(:not([theme="light"])) {
-  --bg: var(--tandem-background, #191c1b);
-  --surface: var(--tandem-surface, #282c2a);
-  --ink: var(--tandem-ink, #eceeec);
-  --quiet: var(--tandem-quiet, #a2aaa5);
-  --line: var(--tandem-line, #363b38);
-  --link: color-mix(in oklab, var(--accent) 45%, white);
-  --bad: #ff9d94;
-  --shadow: 0 0 0 1px rgb(255 255 255 / .07), 0 16px 48px rgb(0 0 0 / .55);
-  color-scheme: dark;
-} }
+:host([theme="dark"]) {${DARK}}
+@media (prefers-color-scheme: dark) { :host(:not([theme="light"])) {${DARK}} }
 *, *::before, *::after { box-sizing: border-box; }
 button, textarea { font: inherit; color: inherit; margin: 0; }
 button { cursor: pointer; border: 0; background: none; padding: 0; -webkit-tap-highlight-color: transparent; }
@@ -182,6 +184,7 @@ header button svg { inline-size: 20px; block-size: 20px; }
 .m .from { font-size: 12px; color: var(--quiet); margin: 0 0 3px 2px; }
 .m .face { grid-column: 1; grid-row: 1 / span 9; align-self: start; margin-block-start: 21px; inline-size: 30px; block-size: 30px; border-radius: 50%; display: grid; place-items: center; background: color-mix(in oklab, var(--link) 16%, var(--bg)); color: var(--link); font-size: 13px; font-weight: 650; }
 .m .face svg { inline-size: 18px; block-size: 18px; }
+.m.sys { display: block; text-align: center; font-size: 13px; color: var(--quiet); padding-inline: 20px; overflow-wrap: anywhere; }
 .m.more { margin-block-start: 4px; }
 .m.more .from, .m.more .face { display: none; }
 .m.me { grid-template-columns: minmax(0, 1fr); justify-items: end; }
@@ -515,13 +518,15 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       this.identity = null;
       const before = this.store.get().visitor;
       this.store.patch({ token: session.token, visitor: session.visitor });
-      if (before && before !== session.visitor) this.forget();
+      // Under an expired token, what was just written still wants to be said.
+      if (before && before !== session.visitor) this.forget(!session.user);
     }
 
     /** Somebody else's conversation begins. */
-    forget() {
+    forget(keep) {
       this.cursor = null;
-      this.queue = [];
+      if (!keep) this.queue = [];
+      for (const job of this.queue) job.el = null;
       this.save();
       this.store.patch({ seen: null, begun: false });
       this.on.reset();
@@ -844,23 +849,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
 
     async start() {
       const kept = this.line.store.get();
-      try {
-        this.settings = await this.line.settings();
-      } catch (error) {
-        if (error.status === 403 || error.status === 404) {
-          this.hidden = true;
-          console.warn(`Tandem: no chat for the account "${this.account}" on this page:`, error.message);
-          return;
-        }
-      }
-      const color = this.getAttribute("color") || this.settings.color;
-      if (/^#[\da-f]{6}$/i.test(color || "")) {
-        this.sheet.insertRule(`:host { --accent: var(--tandem-accent, ${color}); --on-accent: var(--tandem-on-accent, ${contrast(color)}); }`, this.sheet.cssRules.length);
-      }
-      const { files } = this.settings;
-      this.clip.hidden = !files;
-      if (files) this.picker.accept = files.types.join(",");
-      this.words();
+      if (!(await this.load())) return;
       for (const job of this.line.queue) this.pending(job);
       const pages = this.settings.page_after || [];
       const started = Date.now();
@@ -880,6 +869,31 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       if (asked || this.hasAttribute("open")) this.open();
       else if (stayed) this.open(true);
       this.emit("ready");
+    }
+
+    /** Asks how this account looks; false where it has no chat here. */
+    async load() {
+      try {
+        this.settings = await this.line.settings();
+        this.loaded = true;
+      } catch (error) {
+        if (error.status === 403 || error.status === 404) {
+          this.hidden = true;
+          console.warn(`Tandem: no chat for the account "${this.account}" on this page:`, error.message);
+          return false;
+        }
+        // Out of reach for now: asked again once connected.
+        return true;
+      }
+      const color = this.getAttribute("color") || this.settings.color;
+      if (/^#[\da-f]{6}$/i.test(color || "")) {
+        this.sheet.insertRule(`:host { --accent: var(--tandem-accent, ${color}); --on-accent: var(--tandem-on-accent, ${contrast(color)}); }`, this.sheet.cssRules.length);
+      }
+      const { files } = this.settings;
+      this.clip.hidden = !files;
+      if (files) this.picker.accept = files.types.join(",");
+      this.words();
+      return true;
     }
 
     emit(name, detail) {
@@ -1141,6 +1155,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     message(line) {
       const { kind, name } = line.author;
       const own = kind === "contact";
+      if (kind === "system") return h("div", { class: "m sys", dir: "auto" }, ...rich(line.parts.map(part => part.text || "").join("\n")));
       const speaker = own ? this.t("you") : name || this.t(kind === "agent" ? "agent" : "bot");
       const time = line.at && new Date(line.at).toLocaleTimeString(this.language, { hour: "2-digit", minute: "2-digit" });
       const el = h("div", { class: own ? "m me" : "m" });
@@ -1234,6 +1249,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
       this.log.classList.add("still");
       this.log.setAttribute("aria-live", "off");
       this.greet();
+      for (const job of this.line.queue) this.pending(job);
       this.showUnread();
     }
 
@@ -1265,6 +1281,7 @@ form .go svg { inline-size: 19px; block-size: 19px; }
           this.log.setAttribute("aria-live", "polite");
         });
       }
+      if (!this.loaded) this.load();
       if (this.page) this.line.frame(this.page);
       this.page = null;
       this.seen();
@@ -1330,6 +1347,8 @@ form .go svg { inline-size: 19px; block-size: 19px; }
     identify(identity) {
       if (!identity) return this.reset();
       this.line.identity = identity;
+      // Who does not chat need not connect.
+      if (!this.line.wanted) return;
       this.line.stop();
       this.line.connect();
     }

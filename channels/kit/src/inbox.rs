@@ -500,3 +500,6 @@ impl Inbox {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tandem_channel_kit::{Channel, Inbox, Stop, fake, fake::MemorySink};
 use tandem_channel_web::{
     Config, WebChannel, assets,
-    config::{Appearance, Key},
+    config::{Appearance, Key, Limits},
 };
 use tandem_domain::{
     Locale, Text,
@@ -71,6 +71,11 @@ fn config() -> Config {
                 offers(["我的订单到哪了？", "我要退货", "送礼推荐", "转人工"]),
             )),
             ..Appearance::default()
+        },
+        // To be tried with many sockets from one machine.
+        limits: Limits {
+            connections_per_ip: 0,
+            ..Limits::default()
         },
         ..Config::default()
     }

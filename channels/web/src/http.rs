@@ -184,21 +184,24 @@ async fn session(
             id: user_id(shared, user),
             user: None,
             name: None,
+            told: None,
             expires_at: now,
         },
         (None, None) => Visitor {
             id: Uuid::now_v7().simple().to_string(),
             user: None,
             name: None,
+            told: None,
             expires_at: now,
         },
     };
     visitor.expires_at = now + Duration::from_secs(u64::from(shared.config.token_days) * 86_400);
     if let Some(identity) = &identity {
-        let news = visitor.user != user || visitor.name != identity.name;
+        let news = visitor.told.as_ref() != Some(&identity.digest);
         visitor.user = user;
         visitor.name.clone_from(&identity.name);
-        if news || !identity.attributes.is_empty() {
+        visitor.told = Some(identity.digest.clone());
+        if news {
             let event = shared.decoder(&visitor).identified(identity);
             web.inbox.accept(vec![event]).await?;
         }

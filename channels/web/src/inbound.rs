@@ -266,3 +266,78 @@ pub fn locale(tag: &str) -> Option<Locale> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     ((2..=35).contains(&tag.len()) && tag.bytes().all(plain)).then(|| Locale::new(tag))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tandem_channel_kit::fake;
+
+    use super::*;
+    use crate::config::{Config, Key};
+
+    fn decode(text: &str) -> Result<Option<Inbound>, Refusal> {
+        let account = fake::account("web", "shop");
+        let config = Config {
+            keys: vec![Key {
+                id: "k".to_owned(),
+                secret: "s".repeat(32),
+            }],
+            ..Config::default()
+        };
+        let decoder = Decoder {
+            account: &account,
+            keys: &Keys::new(&account, &config),
+            visitor: &Visitor {
+                id: "v".to_owned(),
+                user: None,
+                name: None,
+                told: None,
+                expires_at: Timestamp(1),
+            },
+            text_max: 100,
+            now: Timestamp(0),
+        };
+        match frame(text)? {
+            Frame::Message(said) => decoder.said(said).map(Some),
+            Frame::Action(pressed) => decoder.said(pressed.into()).map(Some),
+            Frame::Page(page) => decoder.page(&page).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    #[test]
+    fn every_frame_of_the_protocol_is_read() {
+        for text in [
+            r#"{"type":"hello","token":"t","after":null}"#,
+            r#"{"type":"message","client_id":"a","text":"hi","locale":"zh-Hans-CN"}"#,
+            r#"{"type":"action","client_id":"a","value":"v","label":"L"}"#,
+            r#"{"type":"typing"}"#,
+            r#"{"type":"page","url":"https://shop.example/","seconds":5}"#,
+            r#"{"type":"read","id":"x"}"#,
+            r#"{"type":"ping","extra":"is ignored"}"#,
+        ] {
+            assert!(decode(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_odd_locale_is_left_out() {
+        for (tag, kept) in [("en", true), ("zh-CN", true), ("e", false), ("../x", false)] {
+            assert_eq!(locale(tag).is_some(), kept, "{tag}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_frame_panics_and_every_event_is_its_visitors(text in prop_oneof![
+            "\\PC{0,200}",
+            r#"\{"type":"(message|action|page|hello|read|x)","(client_id|url|text|value|files|seconds)":("[^"\\]{0,30}"|-?[0-9]{1,25}|null|\[\]),"(client_id|text|value|url)":"[^"\\]{0,150}"\}"#,
+        ]) {
+            if let Ok(Some(event)) = decode(&text) {
+                prop_assert!(event.id.starts_with("v:"));
+                prop_assert_eq!(event.sender.id, "v");
+                prop_assert_eq!(event.conversation.id, "v");
+            }
+        }
+    }
+}

@@ -24,6 +24,9 @@ pub struct Visitor {
     pub user: Option<String>,
     #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// Which of the business's statements about the user we have passed on.
+    #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
     #[serde(rename = "e")]
     pub expires_at: Timestamp,
 }
@@ -50,6 +53,8 @@ pub struct Identity {
     pub email: Option<String>,
     pub locale: Option<Locale>,
     pub attributes: Map,
+    /// Changes with anything in it.
+    pub digest: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -181,6 +186,7 @@ impl Keys {
                 .and_then(Value::as_object)
                 .cloned()
                 .unwrap_or_default(),
+            digest: BASE64.encode(&hash[..9]),
         })
     }
 
@@ -295,6 +301,7 @@ mod tests {
             id: "v1".to_owned(),
             user: None,
             name: None,
+            told: None,
             expires_at: Timestamp(2_000_000),
         }
     }

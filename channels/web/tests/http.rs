@@ -209,6 +209,13 @@ async fn the_business_says_who_is_logged_in() {
     assert!(matches!(&event.kind, InboundKind::System { name, data }
         if name == "identify" && data["name"] == "Ann"));
 
+    session(json!({"token": ann_here["token"], "identity": ann()})).await;
+    assert_eq!(
+        rig.sink.events().len(),
+        1,
+        "saying the same again is no news"
+    );
+
     let bob_here = session(json!({"token": ann_here["token"], "identity": bob()}))
         .await
         .json();
