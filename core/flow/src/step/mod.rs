@@ -63,6 +63,8 @@ pub struct Stepped {
     pub state: State,
     pub effects: Vec<Effect>,
     pub trace: Vec<TraceLine>,
+    /// What slots held whose flow ended in this turn; for tests, and kept nowhere.
+    pub ended: Map,
 }
 
 /// Takes one event through the flows. Never panics and always ends: what would run on for ever

@@ -46,6 +46,8 @@ pub(super) struct Run<'a> {
     pub message: Map,
     /// Buttons the `clarify` pattern's words get.
     pub clarifying: Vec<(String, Press)>,
+    /// See [`Stepped::ended`].
+    pub ended: Map,
 }
 
 impl<'a> Run<'a> {
@@ -83,6 +85,7 @@ impl<'a> Run<'a> {
             silent: false,
             message: Map::new(),
             clarifying: Vec::new(),
+            ended: Map::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl<'a> Run<'a> {
             state: self.state,
             effects: self.effects,
             trace: self.trace,
+            ended: self.ended,
         }
     }
 
@@ -142,6 +146,17 @@ impl<'a> Run<'a> {
             .chain(state.reminders.values().map(|r| r.scope))
             .collect();
         let before = state.scopes.len();
+        for (id, scope) in state.scopes.iter().filter(|(id, _)| !live.contains(id)) {
+            for (name, held) in &scope.slots {
+                let value = if held.secret {
+                    state.secrets.get(&format!("{id}/{name}")).cloned()
+                } else {
+                    Some(held.value.clone())
+                };
+                self.ended
+                    .insert(name.clone(), value.unwrap_or(Value::Null));
+            }
+        }
         state.scopes.retain(|id, _| live.contains(id));
         if state.scopes.len() != before {
             state.buttons.retain(|b| {

@@ -162,6 +162,28 @@ impl State {
             .map(|b| b.label.clone())
     }
 
+    /// What a slot holds in the open flow, the conversation or, as far as this conversation changed
+    /// it, the contact.
+    #[must_use]
+    pub fn slot(&self, pack: &crate::model::Pack, name: &str) -> Option<Value> {
+        use crate::model::Keep;
+        let slot = pack.slots.get(name)?;
+        let scope = self.frames.last().map(|f| f.scope);
+        let (held, owner) = match slot.keep {
+            Keep::Flow => (
+                self.scopes.get(&scope?)?.slots.get(name)?,
+                scope?.to_string(),
+            ),
+            Keep::Conversation => (self.conversation.get(name)?, "conversation".into()),
+            Keep::Contact => (self.contact.get(name)?, "contact".into()),
+        };
+        if held.secret {
+            self.secrets.get(&format!("{owner}/{name}")).cloned()
+        } else {
+            Some(held.value.clone())
+        }
+    }
+
     /// Whether a question is open.
     #[must_use]
     pub fn is_asking(&self) -> bool {
