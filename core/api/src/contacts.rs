@@ -6,7 +6,7 @@ use tandem_domain::ContactId;
 use crate::{ApiState, auth::Caller, error::ApiError, extract::Id, view::Contact};
 
 /// A customer on one channel.
-#[utoipa::path(get, path = "/api/v1/contacts/{id}", tag = "contacts",
+#[utoipa::path(get, path = "/api/v1/contacts/{id}", operation_id = "getContact", tag = "contacts",
     params(("id" = String, Path)),
     responses((status = 200, body = Contact)))]
 pub(crate) async fn show(

@@ -45,7 +45,7 @@ pub(crate) struct Filter {
 }
 
 /// Conversations, the last changed first.
-#[utoipa::path(get, path = "/api/v1/conversations", tag = "conversations", params(Filter),
+#[utoipa::path(get, path = "/api/v1/conversations", operation_id = "listConversations", tag = "conversations", params(Filter),
     responses((status = 200, body = Page<Conversation>)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
@@ -75,7 +75,7 @@ pub(crate) async fn list(
 }
 
 /// One conversation with its customer. The `ETag` can be handed back as `If-Match`.
-#[utoipa::path(get, path = "/api/v1/conversations/{id}", tag = "conversations",
+#[utoipa::path(get, path = "/api/v1/conversations/{id}", operation_id = "getConversation", tag = "conversations",
     params(("id" = String, Path)),
     responses((status = 200, body = ConversationDetail)))]
 pub(crate) async fn show(
@@ -106,7 +106,7 @@ pub(crate) struct Resolve {
 }
 
 /// Closes the conversation. The flow that handed it over then runs its `after`.
-#[utoipa::path(post, path = "/api/v1/conversations/{id}/resolve", tag = "conversations",
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/resolve", operation_id = "resolveConversation", tag = "conversations",
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = Resolve,
     responses((status = 200, body = Conversation), (status = 409, body = crate::error::ErrorBody)))]
@@ -140,7 +140,7 @@ pub(crate) struct Return {
 }
 
 /// Gives the conversation back to the bot, which goes on where it was.
-#[utoipa::path(post, path = "/api/v1/conversations/{id}/return", tag = "conversations",
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/return", operation_id = "returnConversation", tag = "conversations",
     params(("id" = String, Path), ("If-Match" = Option<String>, Header)),
     request_body = Return,
     responses((status = 200, body = Conversation), (status = 409, body = crate::error::ErrorBody)))]
@@ -173,7 +173,7 @@ async fn close(
 }
 
 /// What the conversation's flows wait to do: reminders, timeouts.
-#[utoipa::path(get, path = "/api/v1/conversations/{id}/timers", tag = "conversations",
+#[utoipa::path(get, path = "/api/v1/conversations/{id}/timers", operation_id = "listTimers", tag = "conversations",
     params(("id" = String, Path)),
     responses((status = 200, body = Page<Timer>)))]
 pub(crate) async fn timers(
@@ -234,7 +234,7 @@ pub(crate) struct Turns {
 }
 
 /// The conversation's turns, oldest first, each with its decisions and their reasons.
-#[utoipa::path(get, path = "/api/v1/conversations/{id}/trace", tag = "conversations",
+#[utoipa::path(get, path = "/api/v1/conversations/{id}/trace", operation_id = "getTrace", tag = "conversations",
     params(("id" = String, Path), Turns),
     responses((status = 200, body = Page<TraceEntry>)))]
 pub(crate) async fn trace(

@@ -24,7 +24,7 @@ pub(crate) struct Filter {
 }
 
 /// Messages that failed for good, or whose fate nobody knows; newest first.
-#[utoipa::path(get, path = "/api/v1/dead-letters", tag = "dead letters", params(Filter),
+#[utoipa::path(get, path = "/api/v1/dead-letters", operation_id = "listDeadLetters", tag = "dead letters", params(Filter),
     responses((status = 200, body = Page<DeadLetter>)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
@@ -69,7 +69,7 @@ pub(crate) struct Resend {
 }
 
 /// Makes a dead letter ready to be sent once more.
-#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/resend", tag = "dead letters",
+#[utoipa::path(post, path = "/api/v1/dead-letters/{id}/resend", operation_id = "resendDeadLetter", tag = "dead letters",
     params(("id" = String, Path)), request_body = Resend,
     responses((status = 202, description = "It is on its way"),
         (status = 409, body = crate::error::ErrorBody)))]

@@ -56,7 +56,7 @@ pub(crate) struct AcceptedEvent {
 }
 
 /// Hands an event in. It is stored when this answers, and worked on in its customer's turn.
-#[utoipa::path(post, path = "/api/v1/events", tag = "events",
+#[utoipa::path(post, path = "/api/v1/events", operation_id = "createEvent", tag = "events",
     params(("Idempotency-Key" = Option<String>, Header)), request_body = NewEvent,
     responses((status = 202, body = AcceptedEvent)))]
 pub(crate) async fn accept(
@@ -219,7 +219,7 @@ pub(crate) struct After {
 }
 
 /// The event log, oldest first.
-#[utoipa::path(get, path = "/api/v1/events", tag = "events", params(After),
+#[utoipa::path(get, path = "/api/v1/events", operation_id = "listEvents", tag = "events", params(After),
     responses((status = 200, body = Page<Event>)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,

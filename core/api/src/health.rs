@@ -25,13 +25,13 @@ pub(crate) struct Health {
 }
 
 /// Whether the process is alive.
-#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/healthz", operation_id = "getLiveness", tag = "health", responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// Whether requests can be served: the store takes a write, and nothing is stopping.
-#[utoipa::path(get, path = "/readyz", tag = "health",
+#[utoipa::path(get, path = "/readyz", operation_id = "getReadiness", tag = "health",
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
     let status = if state.stop().is_stopped() {
@@ -72,7 +72,7 @@ async fn store_answers(state: &ApiState) -> bool {
 }
 
 /// Figures in the Prometheus text format, of the whole server.
-#[utoipa::path(get, path = "/metrics", tag = "health",
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "health",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn figures(State(state): State<ApiState>) -> Result<Response, ApiError> {
     for workspace in state.store().workspaces().await? {

@@ -46,7 +46,7 @@ pub(crate) struct After {
 }
 
 /// The transcript, oldest line first, notes included.
-#[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", tag = "conversations",
+#[utoipa::path(get, path = "/api/v1/conversations/{id}/messages", operation_id = "listMessages", tag = "conversations",
     params(("id" = String, Path), After),
     responses((status = 200, body = Page<Message>)))]
 pub(crate) async fn list(
@@ -99,7 +99,7 @@ pub(crate) struct Reply {
 
 /// Writes as a person. A public line takes the conversation from the bot or the queue; a note
 /// changes nothing.
-#[utoipa::path(post, path = "/api/v1/conversations/{id}/messages", tag = "conversations",
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/messages", operation_id = "createMessage", tag = "conversations",
     params(("id" = String, Path), ("Idempotency-Key" = Option<String>, Header),
         ("If-Match" = Option<String>, Header)),
     request_body = Reply,

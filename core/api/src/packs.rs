@@ -79,7 +79,7 @@ pub(crate) struct Pack {
 }
 
 /// The packs that answer, and how their last reload ended.
-#[utoipa::path(get, path = "/api/v1/packs", tag = "packs",
+#[utoipa::path(get, path = "/api/v1/packs", operation_id = "listPacks", tag = "packs",
     responses((status = 200, body = Page<Pack>)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,
@@ -90,7 +90,7 @@ pub(crate) async fn list(
 
 /// Loads the pack's files again. A pack with errors changes nothing and is answered 422 with
 /// every problem.
-#[utoipa::path(post, path = "/api/v1/packs/reload", tag = "packs",
+#[utoipa::path(post, path = "/api/v1/packs/reload", operation_id = "reloadPacks", tag = "packs",
     responses((status = 200, body = Page<Pack>), (status = 422, body = crate::error::ErrorBody)))]
 pub(crate) async fn reload(
     State(state): State<ApiState>,

@@ -30,6 +30,7 @@ use crate::{
 #[openapi(
     info(
         title = "Tandem",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
         description = "Bot and people answering customers as one team. Instants are milliseconds since 1970 in UTC. Lists answer `{items, next}`; hand `next` back for the next page."
     ),
     components(schemas(ErrorBody, Scope)),
@@ -131,7 +132,7 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
 }
 
 /// This description, in OpenAPI 3.1.
-#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "health",
+#[utoipa::path(get, path = "/api/v1/openapi.json", operation_id = "getOpenApi", tag = "health",
     responses((status = 200, description = "An OpenAPI document")))]
 async fn description() -> Json<openapi::OpenApi> {
     Json(openapi())

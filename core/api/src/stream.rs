@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Upgrade {
 /// A WebSocket of events as they happen, each a text frame `{seq, event, conversation, data, at}`
 /// in order and without gaps. When too much was missed, one frame `resync_required` comes first
 /// and the stream goes on from its `seq`.
-#[utoipa::path(get, path = "/api/v1/events/stream", tag = "events", params(From),
+#[utoipa::path(get, path = "/api/v1/events/stream", operation_id = "streamEvents", tag = "events", params(From),
     responses((status = 101, description = "The stream begins"),
         (status = 429, body = crate::error::ErrorBody)))]
 pub(crate) async fn open(

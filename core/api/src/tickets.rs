@@ -27,7 +27,7 @@ pub(crate) struct Filter {
 }
 
 /// Tickets, newest first.
-#[utoipa::path(get, path = "/api/v1/tickets", tag = "tickets", params(Filter),
+#[utoipa::path(get, path = "/api/v1/tickets", operation_id = "listTickets", tag = "tickets", params(Filter),
     responses((status = 200, body = Page<Ticket>)))]
 pub(crate) async fn list(
     State(state): State<ApiState>,

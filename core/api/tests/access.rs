@@ -72,6 +72,25 @@ fn the_description_names_every_route() {
     assert_eq!(named, wanted);
 }
 
+#[test]
+fn every_operation_has_a_name_of_its_own() {
+    let document = serde_json::to_value(openapi()).unwrap();
+    let mut names: Vec<String> = operations()
+        .iter()
+        .map(|(method, path, _)| {
+            let method = method.as_str().to_lowercase();
+            document["paths"][path][method]["operationId"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
 #[tokio::test]
 async fn every_route_takes_its_own_scope_and_no_other() {
     let bench = bench().await;

@@ -200,6 +200,23 @@ fn hostile_files_are_refused_at_once() {
     assert_eq!(problems[0].code, "config.file");
 }
 
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(
+        from in 0..DEFAULT_YAML.len(),
+        length in 0_usize..80,
+        put in r#"[ \t\n:{}\[\]&*!|>'"%@`,?a-z0-9\PC-]{0,40}"#,
+        name in "[A-Z0-9_]{0,20}",
+    ) {
+        let mut text = DEFAULT_YAML.as_bytes().to_vec();
+        let end = (from + length).min(text.len());
+        text.splice(from..end, put.bytes());
+        let text = String::from_utf8_lossy(&text);
+        let _ = with(&text, &[(&format!("TANDEM__{name}"), &put)]);
+        let _ = load(&put);
+    }
+}
+
 #[test]
 fn the_environment_overrides_the_file() {
     let config = with(
