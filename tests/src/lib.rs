@@ -3,9 +3,11 @@
 //!
 //! * [`server`] – a server process: start, kill, start again on the same data;
 //! * [`visitor`] – a customer on the web channel;
+//! * [`browser`] – Chromium with the widget;
 //! * [`require`] – what a test does where a tool it needs is missing;
 //! * [`fuzz`] – everything that reads bytes from outside, as functions of bytes.
 
+pub mod browser;
 pub mod fuzz;
 pub mod require;
 pub mod server;

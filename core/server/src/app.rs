@@ -9,14 +9,14 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use tandem_api::{ApiState, PackInfo};
+use tandem_api::ApiState;
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel as _, Stop};
 use tandem_channel_web::WebChannel;
 use tandem_domain::{AccountId, Timestamp, WorkspaceId, store::Store};
 use tandem_engine::{
     Engine, Parts, Site,
-    actions::{Runner, http::Web},
+    actions::{Runner, Tools, http::Web},
     files::Files,
     packs::PackSet,
 };
@@ -25,7 +25,7 @@ use tandem_understanding::PhraseTrainer;
 
 use crate::{
     config::{Config, Environment},
-    reload::{Reloader, Reloads},
+    reload::{Reloader, Reloaders},
 };
 
 /// Scripts that may compute at the same time.
@@ -46,7 +46,7 @@ pub struct App {
     pub engine: Engine,
     pub router: axum::Router,
     store: Arc<dyn Store>,
-    reloads: Arc<Reloads>,
+    reloads: Arc<Reloaders>,
     remember: Duration,
     stop: Stop,
 }
@@ -86,7 +86,14 @@ impl App {
         };
         let transport = tandem_net::Transport::system().context("no HTTP client can be made")?;
         let web = Arc::new(Web::new(transport, lookup));
-        let runner = Runner::new(packs, store.clone(), web, tandem_lua::Runner::new(SCRIPTS));
+        let runner = Runner::new(
+            packs,
+            Tools {
+                store: store.clone(),
+                web,
+                scripts: tandem_lua::Runner::new(SCRIPTS),
+            },
+        );
         let engine = Engine::new(Parts {
             store: store.clone(),
             bus,
@@ -119,13 +126,14 @@ impl App {
                 }
             });
         }
-        let reloads = Arc::new(Reloads(reloads));
+        let reloads = Arc::new(Reloaders(reloads));
         let metrics = crate::metrics::install();
         let state = ApiState::new(
             engine.clone(),
             config.api(environment)?,
             reloads.clone(),
             metrics,
+            stop.clone(),
         );
         router = router.merge(tandem_api::router(state));
         Ok(Self {
@@ -205,6 +213,6 @@ async fn open_pack(
         .await
         .with_context(|| format!("the pack in {} cannot be opened", folder.display()))?;
     let set = Arc::new(set);
-    let reloader = Reloader::new(folder.to_path_buf(), set.clone(), loaded.diagnostics);
+    let reloader = Reloader::new(folder.to_path_buf(), set.clone());
     Ok((set, Arc::new(reloader)))
 }

@@ -2,54 +2,44 @@
 //! nothing and is reported.
 
 use std::{
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use async_trait::async_trait;
 use notify::{RecursiveMode, Watcher as _};
+use tandem_api::{Problem, Reload, ReloadOutcome};
 use tandem_channel_kit::Stop;
-use tandem_domain::Timestamp;
+use tandem_domain::{Locale, Text, Timestamp, WorkspaceId};
 use tandem_engine::packs::PackSet;
-use tandem_flow::diagnostic::Diagnostic;
+use tandem_flow::{
+    diagnostic::{Diagnostic, Severity, Words},
+    load::Loaded,
+};
 use tokio::sync::mpsc;
 
 /// Editors save in several steps; a reload waits until they are through.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// How the last attempt to load a pack went.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    pub at: Timestamp,
-    /// Whether this version went live.
-    pub live: bool,
-    pub diagnostics: Vec<Diagnostic>,
-    /// Why it could not be stored, when that was the reason.
-    pub error: Option<String>,
-}
-
 /// A pack on disk and the live versions made of it.
 pub struct Reloader {
     folder: PathBuf,
     packs: Arc<PackSet>,
-    last: Mutex<Outcome>,
+    last: Mutex<Option<Reload>>,
     /// One reload at a time.
     busy: tokio::sync::Mutex<()>,
 }
 
 impl Reloader {
     #[must_use]
-    pub fn new(folder: PathBuf, packs: Arc<PackSet>, warnings: Vec<Diagnostic>) -> Self {
+    pub fn new(folder: PathBuf, packs: Arc<PackSet>) -> Self {
         Self {
             folder,
             packs,
-            last: Mutex::new(Outcome {
-                at: Timestamp::now(),
-                live: true,
-                diagnostics: warnings,
-                error: None,
-            }),
-            busy: tokio::sync::Mutex::new(()),
+            last: Mutex::default(),
+            busy: tokio::sync::Mutex::default(),
         }
     }
 
@@ -58,13 +48,9 @@ impl Reloader {
         &self.folder
     }
 
+    /// How the last reload ended; none before the first.
     #[must_use]
-    pub fn packs(&self) -> &Arc<PackSet> {
-        &self.packs
-    }
-
-    #[must_use]
-    pub fn last(&self) -> Outcome {
+    pub fn last(&self) -> Option<Reload> {
         self.last
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -72,49 +58,61 @@ impl Reloader {
     }
 
     /// Reads the folder and swaps the pack in if it has no errors.
-    pub async fn reload(&self) -> Outcome {
+    pub async fn reload(&self) -> Reload {
         let _busy = self.busy.lock().await;
         let folder = self.folder.clone();
-        let loaded = tokio::task::spawn_blocking(move || tandem_flow::load::load_dir(&folder)).await;
-        let outcome = match loaded {
-            Err(error) => Outcome {
-                at: Timestamp::now(),
-                live: false,
-                diagnostics: Vec::new(),
-                error: Some(format!("the loader failed: {error}")),
-            },
+        let loaded =
+            tokio::task::spawn_blocking(move || tandem_flow::load::load_dir(&folder)).await;
+        let reload = match loaded {
             Ok(loaded) => self.swap(loaded).await,
+            Err(error) => {
+                tracing::error!(%error, "The loader failed.");
+                Reload {
+                    at: Timestamp::now(),
+                    outcome: ReloadOutcome::Refused,
+                    problems: Vec::new(),
+                }
+            }
         };
-        report(&self.folder, &outcome);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = outcome.clone();
-        outcome
+        self.report(&reload);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload.clone());
+        reload
     }
 
-    async fn swap(&self, loaded: tandem_flow::load::Loaded) -> Outcome {
-        let at = Timestamp::now();
-        let diagnostics = loaded.diagnostics;
-        let Some(pack) = loaded.pack else {
-            return Outcome {
-                at,
-                live: false,
-                diagnostics,
-                error: None,
-            };
+    async fn swap(&self, loaded: Loaded) -> Reload {
+        let problems = loaded.diagnostics.iter().map(problem).collect();
+        let outcome = match loaded.pack {
+            None => ReloadOutcome::Refused,
+            Some(pack) if pack.hash == self.packs.view().current.pack.hash => {
+                ReloadOutcome::Unchanged
+            }
+            Some(pack) => match self.packs.swap(pack).await {
+                Ok(()) => ReloadOutcome::Swapped,
+                Err(error) => {
+                    tracing::error!(%error, "The new version could not be stored.");
+                    ReloadOutcome::Refused
+                }
+            },
         };
-        if pack.hash == self.packs.view().current.pack.hash {
-            return Outcome {
-                at,
-                live: true,
-                diagnostics,
-                error: None,
-            };
+        Reload {
+            at: Timestamp::now(),
+            outcome,
+            problems,
         }
-        let swapped = self.packs.swap(pack).await;
-        Outcome {
-            at,
-            live: swapped.is_ok(),
-            diagnostics,
-            error: swapped.err().map(|error| error.to_string()),
+    }
+
+    fn report(&self, reload: &Reload) {
+        let folder = self.folder.display();
+        match reload.outcome {
+            ReloadOutcome::Unchanged => return,
+            ReloadOutcome::Swapped => tracing::info!(%folder, "The pack is live as saved."),
+            ReloadOutcome::Refused => {
+                tracing::error!(%folder, "The pack cannot be used as saved; the last good version stays live.");
+            }
+        }
+        for problem in reload.problems.iter().filter(|p| p.severity == "error") {
+            let english = problem.message.0.values().next().map_or("", String::as_str);
+            tracing::error!(%folder, "{}:{}:{}: {english}", problem.file, problem.line, problem.column);
         }
     }
 
@@ -125,16 +123,14 @@ impl Reloader {
     pub async fn watch(self: Arc<Self>, stop: Stop) -> notify::Result<()> {
         // One waiting signal is enough: a reload reads everything.
         let (saved, mut signal) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let relevant = match event {
-                Ok(event) => !event.kind.is_access(),
-                Err(_) => true,
-            };
-            if relevant {
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if event.is_ok_and(|event| event.kind.is_access()) {
+                    return;
+                }
                 // A full channel already says it.
                 let _ = saved.try_send(());
-            }
-        })?;
+            })?;
         watcher.watch(&self.folder, RecursiveMode::Recursive)?;
         while stop.or(signal.recv()).await.flatten().is_some() {
             while tokio::time::timeout(QUIET, signal.recv()).await.is_ok() {
@@ -148,16 +144,48 @@ impl Reloader {
     }
 }
 
-fn report(folder: &Path, outcome: &Outcome) {
-    let folder = folder.display();
-    if let Some(error) = &outcome.error {
-        tracing::error!(%folder, %error, "The pack could not be swapped in; the last good version stays live.");
-    } else if outcome.live {
-        tracing::info!(%folder, "The pack is live as saved.");
-    } else {
-        tracing::error!(%folder, "The pack has errors; the last good version stays live.");
+/// The reloaders of all workspaces, for the API.
+pub struct Reloaders(pub HashMap<WorkspaceId, Arc<Reloader>>);
+
+#[async_trait]
+impl tandem_api::Reloads for Reloaders {
+    fn last(&self, workspace: &WorkspaceId) -> Option<Reload> {
+        self.0.get(workspace)?.last()
     }
-    for diagnostic in outcome.diagnostics.iter().filter(|d| d.is_error()) {
-        tracing::error!(%folder, "{}", diagnostic.one_line());
+
+    async fn reload(&self, workspace: &WorkspaceId) -> Reload {
+        match self.0.get(workspace) {
+            Some(reloader) => reloader.reload().await,
+            None => Reload {
+                at: Timestamp::now(),
+                outcome: ReloadOutcome::Refused,
+                problems: Vec::new(),
+            },
+        }
     }
+}
+
+fn problem(diagnostic: &Diagnostic) -> Problem {
+    Problem {
+        severity: match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+        .into(),
+        code: diagnostic.code.into(),
+        file: diagnostic.file.clone(),
+        line: diagnostic.line,
+        column: diagnostic.column,
+        source: Some(diagnostic.source_line.clone()),
+        message: both(&diagnostic.message),
+        hint: Some(both(&diagnostic.hint)),
+    }
+}
+
+fn both(words: &Words) -> Text {
+    Text(BTreeMap::from([
+        (Locale::new("en"), words.en.clone()),
+        (Locale::new("zh"), words.zh.clone()),
+    ]))
 }

@@ -13,7 +13,7 @@ use tandem_domain::{
     store::{ActionRow, Commit, Guard, OnceRow, Outcome, StoreError, Write},
 };
 
-pub use runner::Runner;
+pub use runner::{Runner, Tools};
 
 use crate::{
     engine::Engine,

@@ -13,28 +13,53 @@ use tandem_flow::{model::Pack, step::Packs as _};
 use super::{http::Web, lua};
 use crate::packs::PackSet;
 
+/// What requests are answered with.
+pub struct Tools {
+    pub store: Arc<dyn Store>,
+    pub web: Arc<Web>,
+    pub scripts: tandem_lua::Runner,
+}
+
+impl Tools {
+    /// Answers a request of this pack.
+    pub async fn run(&self, pack: &Arc<Pack>, request: &Request, meta: &Meta) -> Ran {
+        let unavailable = |why: String| Err(ActionError::new("unavailable", why)).into();
+        match request {
+            Request::Http {
+                connection,
+                operation,
+                args,
+            } => self
+                .web
+                .operation(pack, connection, operation, args, meta)
+                .await
+                .into(),
+            Request::Lua {
+                module,
+                function,
+                args,
+            } => {
+                let what = (module.as_str(), function.as_str(), args);
+                lua::run(&self.scripts, pack, &self.web, &self.store, what, meta).await
+            }
+            Request::Plugin { plugin, method, .. } => {
+                unavailable(format!("no plugin `{plugin}` with `{method}` is loaded"))
+            }
+            Request::Answer { .. } => unavailable("knowledge is answered within the turn".into()),
+        }
+    }
+}
+
 /// The actions of all workspaces.
 pub struct Runner {
     sites: HashMap<WorkspaceId, Arc<PackSet>>,
-    store: Arc<dyn Store>,
-    web: Arc<Web>,
-    scripts: tandem_lua::Runner,
+    tools: Tools,
 }
 
 impl Runner {
     #[must_use]
-    pub fn new(
-        sites: HashMap<WorkspaceId, Arc<PackSet>>,
-        store: Arc<dyn Store>,
-        web: Arc<Web>,
-        scripts: tandem_lua::Runner,
-    ) -> Self {
-        Self {
-            sites,
-            store,
-            web,
-            scripts,
-        }
+    pub fn new(sites: HashMap<WorkspaceId, Arc<PackSet>>, tools: Tools) -> Self {
+        Self { sites, tools }
     }
 
     /// The pack the request was made under; the current one where that is gone.
@@ -54,35 +79,11 @@ impl Runner {
 #[async_trait]
 impl Action for Runner {
     async fn run(&self, request: &Request, meta: &Meta) -> Ran {
-        let Some(pack) = self.pack(meta).await else {
-            return Err(ActionError::new("unavailable", "the workspace is not served here")).into();
-        };
-        match request {
-            Request::Http {
-                connection,
-                operation,
-                args,
-            } => self
-                .web
-                .operation(&pack, connection, operation, args, meta)
-                .await
-                .into(),
-            Request::Lua {
-                module,
-                function,
-                args,
-            } => {
-                let what = (module.as_str(), function.as_str(), args);
-                lua::run(&self.scripts, &pack, &self.web, &self.store, what, meta).await
-            }
-            Request::Plugin { plugin, method, .. } => Err(ActionError::new(
+        match self.pack(meta).await {
+            Some(pack) => self.tools.run(&pack, request, meta).await,
+            None => Err(ActionError::new(
                 "unavailable",
-                format!("no plugin `{plugin}` with `{method}` is loaded"),
-            ))
-            .into(),
-            Request::Answer { .. } => Err(ActionError::new(
-                "unavailable",
-                "knowledge is answered within the turn",
+                "the workspace is not served here",
             ))
             .into(),
         }

@@ -5,6 +5,7 @@ use std::{io::Write as _, path::PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::{Common, End};
+use crate::lang::Pick as _;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {

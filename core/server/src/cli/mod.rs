@@ -20,7 +20,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::lang::Lang;
+use crate::lang::{self, Lang, Pick as _};
 
 /// Customer service in which a bot and people answer together.
 ///
@@ -38,7 +38,7 @@ struct Cli {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Common {
     /// Language of what is printed: en or zh. Default: the locale's.
-    #[arg(long, global = true, value_name = "LANG")]
+    #[arg(long, global = true, value_name = "LANG", value_parser = lang::parse)]
     lang: Option<Lang>,
     /// Form of what is printed.
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
@@ -92,7 +92,7 @@ pub(crate) enum End {
 
 impl Common {
     pub(crate) fn lang(&self) -> Lang {
-        Lang::choose(self.lang)
+        lang::choose(self.lang)
     }
 
     pub(crate) fn json(&self) -> bool {
@@ -106,6 +106,19 @@ impl Common {
 
     pub(crate) fn err(&self) -> anstream::AutoStream<std::io::Stderr> {
         anstream::AutoStream::new(std::io::stderr(), self.choice())
+    }
+
+    /// Whether standard output shows colours.
+    pub(crate) fn colored(&self) -> bool {
+        match self.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                !self.json()
+                    && anstream::AutoStream::choice(&std::io::stdout())
+                        != anstream::ColorChoice::Never
+            }
+        }
     }
 
     fn choice(&self) -> anstream::ColorChoice {

@@ -10,6 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::{Common, End, check};
+use crate::lang::Pick as _;
 use crate::{
     app::{App, BadPack},
     config::{Config, Environment, LogFormat},
@@ -34,7 +35,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(common: &Common, options: Options) -> anyhow::Result<End> {
-    let environment = Environment::process();
+    let environment = Environment::of_process();
     let here = PathBuf::from("tandem.yaml");
     let file = options.config.or_else(|| here.exists().then_some(here));
     let mut config = match Config::load(file.as_deref(), &environment) {
@@ -63,7 +64,7 @@ pub(crate) fn run(common: &Common, options: Options) -> anyhow::Result<End> {
 /// The demo: the retail pack, the shop it calls, and the shop's page. Needs no configuration.
 pub(crate) fn demo(common: &Common) -> anyhow::Result<End> {
     let lang = common.lang();
-    let environment = Environment::process();
+    let environment = Environment::of_process();
     let mut config = match Config::load(None, &environment) {
         Ok(config) => config,
         Err(diagnostics) => {
@@ -124,8 +125,9 @@ async fn serve(
         let opened = bind(common, config.demo.shop_listen.0).await?;
         let url = format!("http://{}", opened.local_addr()?);
         let secret = demo_secret();
-        environment.set("SHOP_URL", &format!("{url}/api"));
-        environment.set("SHOP_TOKEN", &secret);
+        environment = environment
+            .with("SHOP_URL", &format!("{url}/api"))
+            .with("SHOP_TOKEN", &secret);
         let db = ShopDb::open(None, Seed::Demo)?;
         tokio::spawn(async move {
             if let Err(error) =

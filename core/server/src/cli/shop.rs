@@ -5,6 +5,7 @@ use std::{io::Write as _, net::SocketAddr, path::PathBuf};
 use anyhow::Context as _;
 
 use super::{Common, End};
+use crate::lang::Pick as _;
 use crate::shop::{Seed, ShopDb};
 
 #[derive(clap::Args, Debug)]

@@ -7,6 +7,7 @@ use tandem_domain::{ConversationId, WorkspaceId};
 use tandem_engine::journal::{Entry, Steps};
 
 use super::{Common, End};
+use crate::lang::Pick as _;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {

@@ -1,0 +1,500 @@
+//! The path of a message with a real store: what is promised of it, one test a promise.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tandem_bus::LocalBus;
+use tandem_channel_kit::{Accepted, Account, Channel, ChannelError, Inbox, Sink as _, Stop};
+use tandem_domain::{
+    AccountId, Locale, Timestamp, WorkspaceId,
+    action::{Action, Meta, Ran, Request},
+    capabilities::{Capabilities, Limit},
+    channel::{Receipt, SendError},
+    conversation::{Control, RoutingState, Status},
+    message::{Author, Content, Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
+    store::{ConversationQuery, OutboxState, Store, Visibility},
+};
+use tandem_engine::{Config, Engine, Parts, Person, Site, files::Files, packs::PackSet, seal::SealKey};
+use tandem_understanding::PhraseTrainer;
+use tokio::sync::Notify;
+
+const PACK: &str = r#"
+version: 1
+slots:
+  n: {type: integer}
+  email: {type: email, sensitive: true}
+  entry: {type: object, source: http}
+flows:
+  count:
+    title: counting
+    start_when: {phrases: [start counting]}
+    steps:
+      - id: next
+        collect: n
+        always_ask: true
+        ask: Next number?
+      - say: Got {{ n }}.
+      - {goto: next, max: 1000}
+  book:
+    title: booking
+    start_when: {phrases: [book something]}
+    steps:
+      - http: ledger.add
+        effect: write
+        save: entry
+        on_error: {other: [{say: It failed.}]}
+      - say: Booked.
+  mail:
+    title: your address
+    start_when: {phrases: [change my mail address]}
+    steps:
+      - collect: email
+        ask: Which address?
+      - say: Noted.
+  later:
+    title: a reminder
+    start_when: {phrases: [remind me of it]}
+    steps:
+      - say: I will.
+      - remind: Here it is.
+        after: 1h
+handoff_triggers:
+  - {phrases: [talk to a human], skill: general}
+"#;
+
+/// Does nothing until it is let go, and counts.
+#[derive(Default)]
+struct Service {
+    calls: AtomicU32,
+    held: Option<Notify>,
+}
+
+#[async_trait]
+impl Action for Service {
+    async fn run(&self, _request: &Request, _meta: &Meta) -> Ran {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(held) = &self.held {
+            held.notified().await;
+        }
+        Ok(serde_json::json!({"id": 1})).into()
+    }
+}
+
+/// A platform that answers as it was told.
+#[derive(Default)]
+struct Platform {
+    from_transcript: bool,
+    sent: Mutex<Vec<Outbound>>,
+    answers: Mutex<Vec<SendError>>,
+    sent_one: Notify,
+}
+
+#[async_trait]
+impl Channel for Platform {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            text: Limit {
+                max: 4000,
+                unit: Default::default(),
+            },
+            buttons: None,
+            list: None,
+            quick_replies: None,
+            batch_max: 1,
+            cards: false,
+            media_max: None,
+            edit: false,
+            delete: false,
+            receipts: false,
+            typing: false,
+            proactive: true,
+            window_secs: None,
+        }
+    }
+
+    async fn run(&self, _inbox: Inbox, stop: Stop) -> Result<(), ChannelError> {
+        stop.stopped().await;
+        Ok(())
+    }
+
+    fn reads_transcript(&self) -> bool {
+        self.from_transcript
+    }
+
+    async fn send(&self, message: &Outbound) -> Result<Receipt, SendError> {
+        let answer = self.answers.lock().unwrap().pop();
+        self.sent.lock().unwrap().push(message.clone());
+        self.sent_one.notify_one();
+        match answer {
+            Some(error) => Err(error),
+            None => Ok(Receipt::default()),
+        }
+    }
+}
+
+struct House {
+    engine: Engine,
+    account: Account,
+    store: Arc<dyn Store>,
+    platform: Arc<Platform>,
+    service: Arc<Service>,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    async fn build(platform: Platform, service: Service) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = tandem_store::open_sqlite(
+            folder.path().join("t.db").as_path(),
+            tandem_store::SqliteOptions::default(),
+        )
+        .unwrap();
+        Self::on(store, folder, platform, service).await
+    }
+
+    async fn on(
+        store: Arc<dyn Store>,
+        folder: tempfile::TempDir,
+        platform: Platform,
+        service: Service,
+    ) -> Self {
+        let files = vec![
+            ("pack.yaml".to_owned(), "name: t\nlocales: [en]\n".to_owned()),
+            ("desk.yaml".to_owned(), "skills: [general]\n".to_owned()),
+            (
+                "connections.yaml".to_owned(),
+                "connections:\n  ledger:\n    base_url: https://l.test\n    hosts: [l.test]\n    operations: {add: {method: POST, path: /add}}\n".to_owned(),
+            ),
+            ("main.flow.yaml".to_owned(), PACK.to_owned()),
+        ];
+        let loaded = tandem_flow::load::load_files(files);
+        let pack = loaded.pack.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let workspace = WorkspaceId::default();
+        let packs = PackSet::open(
+            workspace.clone(),
+            store.clone(),
+            Arc::new(PhraseTrainer),
+            pack,
+        )
+        .await
+        .unwrap();
+        let (platform, service) = (Arc::new(platform), Arc::new(service));
+        let engine = Engine::new(Parts {
+            store: store.clone(),
+            bus: Arc::new(LocalBus::default()),
+            sites: vec![Site {
+                workspace: workspace.clone(),
+                packs: Arc::new(packs),
+            }],
+            action: service.clone(),
+            files: Files::new(folder.path().join("files")),
+            seal: SealKey::new(&[7; 32]).unwrap(),
+            config: Config::default(),
+        });
+        let account = Account {
+            workspace,
+            id: AccountId::new("fake"),
+            channel: "fake".into(),
+        };
+        engine.connect(account.clone(), platform.clone());
+        engine.start().await.unwrap();
+        Self {
+            engine,
+            account,
+            store,
+            platform,
+            service,
+            _folder: folder,
+        }
+    }
+
+    fn event(&self, id: &str, text: &str) -> Inbound {
+        Inbound {
+            id: id.into(),
+            channel: "fake".into(),
+            account: self.account.id.clone(),
+            conversation: NativeConversation {
+                kind: Default::default(),
+                id: "ann".into(),
+                thread: None,
+            },
+            sender: Sender {
+                id: "ann".into(),
+                locale: Some(Locale::new("en")),
+                ..Default::default()
+            },
+            ts: Timestamp(0),
+            kind: InboundKind::Message,
+            message_id: None,
+            parts: vec![Part::text(text)],
+            quote: None,
+            mentions_me: false,
+            reply_context: None,
+        }
+    }
+
+    async fn accept(&self, id: &str, text: &str) -> Accepted {
+        self.engine
+            .accept(&self.account, vec![self.event(id, text)])
+            .await
+            .unwrap()[0]
+    }
+
+    /// Says it and waits until the turn, services included, is over.
+    async fn say(&self, id: &str, text: &str) -> Vec<String> {
+        let accepted = self.accept(id, text).await;
+        let lines = self
+            .engine
+            .settled(&self.account, accepted.id().unwrap(), Duration::from_secs(10))
+            .await
+            .unwrap();
+        lines
+            .iter()
+            .filter(|l| l.author == Author::Bot)
+            .map(|l| l.content.plain())
+            .collect()
+    }
+
+    async fn conversation(&self) -> tandem_domain::conversation::Conversation {
+        let query = ConversationQuery {
+            limit: 10,
+            ..Default::default()
+        };
+        self.store
+            .conversations(&self.account.workspace, &query)
+            .await
+            .unwrap()
+            .remove(0)
+    }
+
+    async fn lines(&self) -> Vec<(Author, String, Visibility)> {
+        let id = self.conversation().await.id;
+        self.store
+            .messages(&self.account.workspace, id, 0, 1000)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|l| (l.author, l.content.plain(), l.visibility))
+            .collect()
+    }
+}
+
+fn quiet() -> Platform {
+    Platform {
+        from_transcript: true,
+        ..Platform::default()
+    }
+}
+
+fn ann() -> Person {
+    Person {
+        id: "kim".into(),
+        name: Some("Kim".into()),
+    }
+}
+
+#[tokio::test]
+async fn an_event_delivered_twice_is_answered_once() {
+    let house = House::build(quiet(), Service::default()).await;
+    let first = house.accept("1", "start counting").await;
+    let second = house.accept("1", "start counting").await;
+    assert_eq!(second, Accepted::Duplicate(first.id().unwrap()));
+    assert_eq!(house.lines().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_batch_is_accepted_whole_and_worked_off_in_order() {
+    let house = House::build(quiet(), Service::default()).await;
+    house.say("0", "start counting").await;
+    let mut events: Vec<Inbound> = (1..=40)
+        .map(|n| house.event(&format!("n{n}"), &n.to_string()))
+        .collect();
+    events.push(house.event("n7", "7"));
+    let accepted = house.engine.accept(&house.account, events).await.unwrap();
+    assert_eq!(accepted[40], Accepted::Duplicate(accepted[6].id().unwrap()));
+    let last = accepted[39].id().unwrap();
+    house
+        .engine
+        .settled(&house.account, last, Duration::from_secs(10))
+        .await
+        .unwrap();
+    let got: Vec<String> = house
+        .lines()
+        .await
+        .into_iter()
+        .filter(|(_, text, _)| text.starts_with("Got"))
+        .map(|(_, text, _)| text)
+        .collect();
+    let wanted: Vec<String> = (1..=40).map(|n| format!("Got {n}.")).collect();
+    assert_eq!(got, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_on_one_lane_keep_every_answer() {
+    let house = Arc::new(House::build(quiet(), Service::default()).await);
+    house.say("0", "start counting").await;
+    let mut tasks = Vec::new();
+    for n in 1..=50 {
+        let house = house.clone();
+        tasks.push(tokio::spawn(async move {
+            house.say(&format!("n{n}"), &n.to_string()).await
+        }));
+    }
+    for (n, task) in tasks.into_iter().enumerate() {
+        assert_eq!(task.await.unwrap()[0], format!("Got {}.", n + 1));
+    }
+}
+
+#[tokio::test]
+async fn a_service_is_called_between_turns_and_its_answer_continues_the_flow() {
+    let house = House::build(quiet(), Service::default()).await;
+    assert_eq!(house.say("1", "book something").await[0], "Booked.");
+    assert_eq!(house.service.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_a_person_took_over_is_a_note() {
+    let service = Service {
+        held: Some(Notify::new()),
+        ..Service::default()
+    };
+    let house = House::build(quiet(), service).await;
+    house.accept("1", "book something").await;
+    let id = house.conversation().await.id;
+    let workspace = &house.account.workspace;
+    house
+        .engine
+        .reply(workspace, id, ann(), Content::text("Hello, Kim here."), Visibility::Public, None)
+        .await
+        .unwrap();
+    let conversation = house.conversation().await;
+    assert_eq!(conversation.control, Control::Human);
+    assert_eq!(conversation.routing_state, RoutingState::Assigned);
+    house.service.held.as_ref().unwrap().notify_one();
+    // The next turn of the lane comes after the late result's.
+    let mut bot = Vec::new();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        bot = house.lines().await;
+        if bot.iter().any(|(_, _, v)| *v == Visibility::Note) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(bot.iter().any(|(_, _, v)| *v == Visibility::Note), "{bot:?}");
+    assert!(!bot.iter().any(|(a, t, _)| *a == Author::Bot && t == "Booked."));
+}
+
+#[tokio::test]
+async fn a_handoff_silences_the_bot_until_a_person_is_done() {
+    let house = House::build(quiet(), Service::default()).await;
+    house.say("1", "talk to a human").await;
+    let conversation = house.conversation().await;
+    assert_eq!(conversation.status, Status::Open);
+    assert_eq!(conversation.routing_state, RoutingState::Queued);
+    assert!(house.say("2", "start counting").await.is_empty());
+    let workspace = &house.account.workspace;
+    let said = house
+        .engine
+        .reply(workspace, conversation.id, ann(), Content::text("Hi"), Visibility::Public, Some("c1".into()))
+        .await
+        .unwrap();
+    let again = house
+        .engine
+        .reply(workspace, conversation.id, ann(), Content::text("Hi"), Visibility::Public, Some("c1".into()))
+        .await
+        .unwrap();
+    assert_eq!(said.id, again.id);
+    let closed = house
+        .engine
+        .close(workspace, conversation.id, ann(), None, false)
+        .await
+        .unwrap();
+    assert_eq!(closed.status, Status::Resolved);
+    assert!(house.engine.close(workspace, conversation.id, ann(), None, false).await.is_err());
+    assert_eq!(house.say("3", "start counting").await, ["Next number?"]);
+    assert_eq!(house.conversation().await.session, 2);
+}
+
+#[tokio::test]
+async fn a_sensitive_answer_is_not_in_the_state_nor_in_the_journal() {
+    let house = House::build(quiet(), Service::default()).await;
+    house.say("1", "change my mail address").await;
+    house.say("2", "ann@example.com").await;
+    let conversation = house.conversation().await;
+    let workspace = &house.account.workspace;
+    let lane = house.store.lane(workspace, conversation.lane).await.unwrap().unwrap();
+    assert!(!String::from_utf8_lossy(&lane.state).contains("ann@example.com"));
+    let journal = house.store.journal(workspace, conversation.id).await.unwrap();
+    for row in journal {
+        assert!(!String::from_utf8_lossy(&row.body).contains("ann@example.com"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_platform_says_decides_what_becomes_of_a_message() {
+    let platform = Platform::default();
+    *platform.answers.lock().unwrap() = vec![
+        SendError::Transient("later".into()),
+        SendError::RetryAfter(Duration::from_secs(3)),
+    ];
+    let house = House::build(platform, Service::default()).await;
+    house.accept("1", "start counting").await;
+    while house.platform.sent.lock().unwrap().len() < 3 {
+        house.platform.sent_one.notified().await;
+    }
+    let sent = house.platform.sent.lock().unwrap().clone();
+    assert_eq!(sent[0].uuid, sent[2].uuid, "every attempt carries the same id");
+}
+
+#[tokio::test]
+async fn what_may_have_arrived_is_never_sent_again_by_itself() {
+    let platform = Platform::default();
+    *platform.answers.lock().unwrap() = vec![SendError::Uncertain("no answer".into())];
+    let house = House::build(platform, Service::default()).await;
+    house.accept("1", "start counting").await;
+    let workspace = &house.account.workspace;
+    let dead = loop {
+        let dead = house.store.dead_letters(workspace, 10).await.unwrap();
+        if !dead.is_empty() {
+            break dead;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert!(matches!(dead[0].state, OutboxState::Uncertain { .. }));
+    assert_eq!(house.platform.sent.lock().unwrap().len(), 1);
+    assert!(house.engine.resend(workspace, dead[0].id()).await.unwrap());
+    while house.platform.sent.lock().unwrap().len() < 2 {
+        house.platform.sent_one.notified().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_accepts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = tandem_store::open_sqlite(
+        folder.path().join("t.db").as_path(),
+        tandem_store::SqliteOptions::default(),
+    )
+    .unwrap();
+    let house = House::on(store, folder, quiet(), Service::default()).await;
+    house.engine.shutdown().await;
+    let refused = house
+        .engine
+        .accept(&house.account, vec![house.event("1", "start counting")])
+        .await;
+    assert!(refused.is_err(), "a server that stops accepts nothing");
+    let accepted = house
+        .store
+        .accepted(&house.account.workspace, &house.account.id, "1")
+        .await
+        .unwrap();
+    assert!(accepted.is_none());
+}
