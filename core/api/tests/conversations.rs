@@ -7,6 +7,7 @@ mod support;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use support::{Answer, Bench, bench, get, post};
+use tandem_domain::bus::Topic;
 
 async fn show(bench: &Bench, id: &str) -> Answer {
     get(format!("/api/v1/conversations/{id}")).to(bench).await
@@ -369,22 +370,22 @@ async fn an_event_starts_a_flow_once() {
 async fn a_dead_letter_is_shown_and_sent_again() {
     let bench = bench().await;
     let id = bench.says(&bench.mail, "ann", "m1", "person please").await;
+    let shown = show(&bench, &id).await;
+    let lane = shown.body["lane"].as_str().unwrap().parse().unwrap();
+    let mut listener = bench.engine.bus().subscribe(&Topic::Lane(lane));
     bench.reply(&id, "Refused").await;
     bench.reply(&id, "maybe").await;
-    let mut listener = bench
-        .engine
-        .bus()
-        .subscribe(&tandem_domain::bus::Topic::Outbox);
+    // The outbox says on the lane when an attempt has ended; they end in order.
     let dead = loop {
         let page = get("/api/v1/dead-letters").to(&bench).await;
-        if page.items().len() >= 2 {
+        if page
+            .items()
+            .first()
+            .is_some_and(|row| row["state"] == "uncertain")
+        {
             break page;
         }
-        // The outbox works beside this test; each look gives it room.
-        tokio::select! {
-            _ = listener.next() => {}
-            () = tokio::time::sleep(std::time::Duration::from_millis(5)) => {}
-        }
+        listener.next().await;
     };
     let uncertain = &dead.items()[0];
     let failed = &dead.items()[1];

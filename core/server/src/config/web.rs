@@ -150,6 +150,42 @@ impl Default for WebFiles {
     }
 }
 
+/// How the widget looks on the demo shop's page.
+#[must_use]
+pub fn demo_appearance() -> Appearance {
+    let both = |en: &str, zh: &str| {
+        Some(Words::Each(BTreeMap::from([
+            ("en".to_owned(), en.to_owned()),
+            ("zh".to_owned(), zh.to_owned()),
+        ])))
+    };
+    let list = |texts: [&str; 3]| texts.map(str::to_owned).to_vec();
+    Appearance {
+        title: both("Larkwood", "云木家居"),
+        subtitle: both("We answer at once, day and night", "全天随时为您解答"),
+        greeting: both(
+            "Hello! Ask about an order, a return, or anything in the shop.",
+            "您好！订单、退换货或店内商品，都可以问我。",
+        ),
+        suggestions: Some(BTreeMap::from([
+            (
+                "en".to_owned(),
+                list([
+                    "Where is my order?",
+                    "I want to return something",
+                    "What does delivery cost?",
+                ]),
+            ),
+            (
+                "zh".to_owned(),
+                list(["我的订单到哪了？", "我想退货", "运费是多少？"]),
+            ),
+        ])),
+        color: Some("#23604d".to_owned()),
+        page_after: Vec::new(),
+    }
+}
+
 impl Words {
     fn text(&self) -> Text {
         Text(match self {
