@@ -9,8 +9,12 @@
 //! * [`testing`] – conversation tests and their coverage;
 //! * [`schema`], [`graph`] – JSON Schema for editors, drawings of flows.
 
+pub mod check;
 pub mod diagnostic;
+pub mod graph;
+pub mod load;
 pub mod model;
+pub mod schema;
 pub mod step;
 pub mod template;
 mod train;

@@ -15,6 +15,7 @@ use crate::template::{Expr, Template, Templates};
 /// Words in every locale that has them; each may hold `{{ }}`.
 pub type LocalText = Text<Template>;
 
+#[derive(Debug)]
 pub struct Pack {
     pub name: String,
     /// The first is the default.
