@@ -70,8 +70,13 @@ pub struct Parts {
     pub action: Arc<dyn Action>,
     pub files: Files,
     pub seal: SealKey,
+    /// What time it is; [`Timestamp::now`] but in tests.
+    pub clock: Clock,
     pub config: Config,
 }
+
+/// Gives the present moment.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -84,6 +89,7 @@ pub(crate) struct Inner {
     pub action: Arc<dyn Action>,
     pub files: Files,
     pub seal: SealKey,
+    pub clock: Clock,
     pub config: Config,
     pub lanes: Lanes,
     channels: RwLock<HashMap<AccountId, Arc<Connected>>>,
@@ -123,6 +129,7 @@ impl Engine {
             action: parts.action,
             files: parts.files,
             seal: parts.seal,
+            clock: parts.clock,
             lanes: Lanes::new(parts.config.lanes_in_memory),
             channels: RwLock::default(),
             settled: Mutex::new(LruCache::new(remembered)),
@@ -220,7 +227,7 @@ impl Engine {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        Timestamp::now()
+        (self.0.clock)()
     }
 
     pub(crate) fn wake(&self, topic: &Topic, signal: Signal) {

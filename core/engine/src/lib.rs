@@ -23,5 +23,5 @@ pub mod seal;
 pub mod timers;
 pub mod turn;
 
-pub use engine::{Config, Engine, Parts, Site};
+pub use engine::{Clock, Config, Engine, Parts, Site};
 pub use people::{Person, PersonError};

@@ -196,6 +196,11 @@ impl House {
             action: service.clone(),
             files: Files::new(folder.path().join("files")),
             seal: SealKey::new(&[7; 32]).unwrap(),
+            clock: {
+                // Follows tokio's clock, which a test may pause.
+                let begun = tokio::time::Instant::now();
+                Arc::new(move || Timestamp(1_740_000_000_000) + begun.elapsed())
+            },
             config: Config::default(),
         });
         let account = Account {

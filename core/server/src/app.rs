@@ -101,6 +101,7 @@ impl App {
             action: Arc::new(runner),
             files: Files::new(config.data_dir.join("files")),
             seal: config.seal_key(environment)?,
+            clock: Arc::new(Timestamp::now),
             config: (&config.limits).into(),
         });
 
