@@ -335,16 +335,24 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         return None;
     }
     let lower = word.to_lowercase();
-    known
-        .into_iter()
-        .filter(|k| k.len() <= 200)
+    let known: Vec<&str> = known.into_iter().filter(|k| k.len() <= 200).collect();
+    let near = known
+        .iter()
+        .copied()
         .map(|k| (strsim::damerau_levenshtein(&lower, &k.to_lowercase()), k))
         .filter(|(distance, k)| {
             let longest = length.max(k.chars().count());
             *distance <= (longest / 3).max(1) && *distance < longest
         })
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k)
+        .map(|(_, k)| k);
+    // `monday` for `mon`, `max` for `maximum`.
+    near.or_else(|| {
+        known.into_iter().find(|k| {
+            let k = k.to_lowercase();
+            k.len() >= 3 && lower.len() >= 3 && (lower.starts_with(&k) || k.starts_with(&lower))
+        })
+    })
 }
 
 /// "did you mean", or what there is.

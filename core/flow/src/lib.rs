@@ -17,5 +17,6 @@ pub mod model;
 pub mod schema;
 pub mod step;
 pub mod template;
+pub mod testing;
 mod train;
 pub mod value;

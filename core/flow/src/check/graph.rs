@@ -107,6 +107,9 @@ pub(super) fn loops(flow: &Flow, problems: &mut Problems) {
         else {
             continue;
         };
+        if !flow.ids.contains_key(label) {
+            continue;
+        }
         let Some(to) = place(*target) else { continue };
         if to > from {
             continue;

@@ -63,6 +63,10 @@ pub(crate) fn judge(pack: &Pack, uses: &Uses, problems: &mut Problems) {
         graph::loops(flow, problems);
         graph::unreachable(flow, problems);
     }
+    // What an error left out would look unused.
+    if problems.has_errors() {
+        return;
+    }
     never_started(pack, uses, problems);
     same_phrases(pack, problems);
     slots(pack, uses, problems);

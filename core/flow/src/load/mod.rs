@@ -202,6 +202,12 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
     }
     let mut shipped_names = Names::default();
     collect_names(&shipped, &mut shipped_names);
+    for kind in [&shipped_names.flows, &shipped_names.responses] {
+        let new = kind
+            .iter()
+            .filter(|n| !names.flows.contains(*n) && !names.responses.contains(*n));
+        names.shipped.extend(new.cloned());
+    }
     collect_names(&shipped, &mut names);
     names.fields = known_fields(&flow_trees, &names);
 

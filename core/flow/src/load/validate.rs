@@ -30,6 +30,10 @@ impl Validator<'_> {
             let name = key.text().unwrap_or_default();
             match shape.fields.iter().find(|f| f.key == name) {
                 Some(field) => fine &= self.ty(value, &field.ty, name),
+                None if shape.name == "auth" && is_secret_key(name) => {
+                    super::build::secret(self.problems, value);
+                    return false;
+                }
                 None => {
                     let known = shape.fields.iter().map(|f| f.key);
                     self.unknown_key(key, name, (shape.name, shape.name_zh), known);
@@ -675,6 +679,22 @@ impl Validator<'_> {
         );
         false
     }
+}
+
+/// Keys under which somebody would write a credential itself.
+fn is_secret_key(name: &str) -> bool {
+    matches!(
+        name,
+        "token"
+            | "password"
+            | "secret"
+            | "value"
+            | "key"
+            | "api_key"
+            | "user"
+            | "username"
+            | "bearer"
+    )
 }
 
 /// The kind keys of a step, `if` among them only beside `then`.

@@ -310,6 +310,21 @@ impl<'i> Builder<'i> {
                 );
             }
         }
+        for n in (span.line.saturating_sub(2).max(1)..=span.line).rev() {
+            if let Some((sign, column)) = open_bracket(line(n)) {
+                return (
+                    words(
+                        format!("the `{sign}` in line {n} is not closed"),
+                        format!("第 {n} 行的 `{sign}` 没有闭合"),
+                    ),
+                    Span {
+                        line: n,
+                        column,
+                        ..span
+                    },
+                );
+            }
+        }
         for n in (span.line.saturating_sub(1).max(1)..=span.line).rev() {
             let text = line(n).trim_start().trim_start_matches("- ");
             if let Some((_, value)) = text.split_once(": ") {
@@ -537,6 +552,26 @@ impl<'i> Builder<'i> {
             pairs.push((key, value));
         }
     }
+}
+
+/// The last bracket a line opens and does not close, and its column. Quoted ones do not count.
+fn open_bracket(line: &str) -> Option<(char, u32)> {
+    let mut open: Vec<(char, u32)> = Vec::new();
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in line.chars().enumerate() {
+        match (quote, c) {
+            (Some(q), _) if q == c => quote = None,
+            (Some(_), _) => {}
+            (None, '#') if before.is_whitespace() => break,
+            (None, '"' | '\'') if matches!(before, ' ' | '[' | '{' | ',') => quote = Some(c),
+            (None, '[' | '{') => open.push((c, u32::try_from(at + 1).unwrap_or(u32::MAX))),
+            (None, ']' | '}') => drop(open.pop()),
+            _ => {}
+        }
+        before = c;
+    }
+    open.pop()
 }
 
 fn size(node: &Node) -> usize {

@@ -1123,8 +1123,8 @@ static ANSWER: Shape = Shape {
 };
 
 static MENU_OPTION: Shape = Shape {
-    name: "an option",
-    name_zh: "选项",
+    name: "a menu option",
+    name_zh: "菜单选项",
     fields: &[
         req("label", Ty::Text, "What it is called.", "显示名称。"),
         f(

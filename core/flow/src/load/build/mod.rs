@@ -70,9 +70,18 @@ pub(super) struct Names {
     pub connections: BTreeMap<String, BTreeMap<String, OperationNames>>,
     pub skills: Vec<String>,
     pub hours: BTreeSet<String>,
+    /// Flows and responses that are shipped: no suggestion, unless near.
+    pub shipped: BTreeSet<String>,
     /// Slots whose fields are known: those filled by nothing but operations that say what they
     /// return.
     pub fields: HashMap<String, BTreeMap<String, String>>,
+}
+
+impl Names {
+    /// The names that the pack itself brings.
+    pub fn own(&self, names: &BTreeSet<String>) -> Vec<String> {
+        names.difference(&self.shipped).cloned().collect()
+    }
 }
 
 /// What the pack made use of, for warnings.
@@ -174,7 +183,7 @@ impl<'p> Build<'p> {
             self.uses.flows.insert(name.clone());
             return Some(name);
         }
-        let known: Vec<String> = self.names.flows.iter().cloned().collect();
+        let known = self.names.own(&self.names.flows);
         self.unknown(
             "unknown-flow",
             node.place(),
@@ -410,7 +419,7 @@ impl Build<'_> {
     }
 }
 
-pub(super) fn secret(problems: &mut Problems, value: &Node) {
+pub(in crate::load) fn secret(problems: &mut Problems, value: &Node) {
     problems.error(
         "secret-inline",
         value.place(),

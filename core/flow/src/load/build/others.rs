@@ -219,6 +219,10 @@ fn auth(problems: &mut Problems, node: &Node) -> Auth {
     };
     for key in needed {
         match node.get(key) {
+            // A credential written out is reported already.
+            None if ["token", "password", "secret", "value"]
+                .iter()
+                .any(|k| node.get(k).is_some()) => {}
             None => problems.error(
                 "missing-key",
                 node.get("type").map_or(node.place(), Node::place),

@@ -801,8 +801,8 @@ impl Build<'_> {
         at: StepRef,
     ) -> Option<StepKind> {
         let say = self.say(value);
-        let when = match (span(node, "after"), node.get("at")) {
-            (Some(after), None) => Some(RemindWhen::After(after)),
+        let when = match (node.get("after"), node.get("at")) {
+            (Some(_), None) => span(node, "after").map(RemindWhen::After),
             (None, Some(at)) => self.template(at).map(RemindWhen::At),
             (both, _) => {
                 let place = node

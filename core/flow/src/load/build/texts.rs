@@ -370,7 +370,7 @@ impl Build<'_> {
             return Some(Say::Response(name.to_owned()));
         }
         if let Some(name) = text.filter(|t| is_identifier(t)) {
-            let known: Vec<String> = self.names.responses.iter().cloned().collect();
+            let known = self.names.own(&self.names.responses);
             let hint = match crate::diagnostic::nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => words(
                     format!("did you mean `{near}`?"),
