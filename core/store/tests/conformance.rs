@@ -1,5 +1,7 @@
 //! SQLite shows what every backend must show, in a file and in memory.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

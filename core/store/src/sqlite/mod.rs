@@ -3,11 +3,13 @@
 //! * [`open`] – opening, settings, the lock that keeps a second process out, schema steps;
 //! * [`writer`] – the one thread that writes: drains its queue into a transaction, answers after
 //!   `COMMIT`;
+//! * [`checkpoint`] – the thread that moves the write-ahead log into the file;
 //! * [`guards`], [`writes`], [`outbox`], [`purge`] – what runs inside such a transaction;
 //! * [`readers`] – connections that only read; point reads run where they are called;
 //! * [`reads`], [`rows`] – queries, and rows to domain types and back;
 //! * [`failure`] – SQLite's errors as the store's.
 
+mod checkpoint;
 mod failure;
 mod guards;
 mod open;

@@ -14,7 +14,9 @@ use tandem_domain::{
     store::{Result, Store},
 };
 
-use super::{SqliteStore, failure::Failure, readers::Readers, writer::Writer};
+use super::{
+    SqliteStore, checkpoint::Checkpoints, failure::Failure, readers::Readers, writer::Writer,
+};
 use crate::migrations::{self, Applied, Migration};
 
 /// Marks a file as Tandem's: "TNDM".
@@ -43,8 +45,8 @@ impl Default for SqliteOptions {
             busy_timeout: Duration::from_secs(5),
             readers: 4,
             queue: 1024,
-            cache_mib: 64,
-            checkpoint_pages: 4096,
+            cache_mib: 16,
+            checkpoint_pages: 8192,
             max_pages: None,
         }
     }
@@ -106,7 +108,7 @@ fn open_memory(options: &SqliteOptions) -> Result<Arc<dyn Store>, Failure> {
     settings(&conn, options)?;
     migrate(&mut conn)?;
     Ok(Arc::new(SqliteStore {
-        writer: Some(Writer::start(conn, options)?),
+        writer: Some(Writer::start(conn, None, options)?),
         readers: Readers::on_the_writer(),
         _lock: None,
     }))
@@ -140,9 +142,12 @@ fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>, Fai
     }
     settings(&conn, options)?;
     migrate(&mut conn)?;
+    // Checkpoints run beside the commits, see there.
+    conn.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(()))?;
+    let checkpoints = Checkpoints::start(path, options)?;
     let readers = Readers::open(path, options)?;
     Ok(Arc::new(SqliteStore {
-        writer: Some(Writer::start(conn, options)?),
+        writer: Some(Writer::start(conn, Some(checkpoints), options)?),
         readers,
         _lock: Some(lock),
     }))
@@ -208,11 +213,6 @@ fn settings(conn: &Connection, options: &SqliteOptions) -> Result<(), Failure> {
     conn.pragma_update(None, "temp_store", "MEMORY")?;
     conn.pragma_update(None, "foreign_keys", false)?;
     conn.pragma_update(None, "cache_size", -1024 * i64::from(options.cache_mib))?;
-    conn.query_row(
-        &format!("PRAGMA wal_autocheckpoint = {}", options.checkpoint_pages),
-        [],
-        |_| Ok(()),
-    )?;
     // After a burst the log gives its room back.
     conn.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))?;
     if let Some(pages) = options.max_pages {

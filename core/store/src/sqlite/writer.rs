@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     SqliteOptions,
+    checkpoint::Checkpoints,
     failure::Failure,
     guards, outbox,
     purge::{self, Cursors, Step},
@@ -62,11 +63,16 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(conn: Connection, options: &SqliteOptions) -> Result<Self, Failure> {
+    /// Without `checkpoints` the database has no log: it is in memory.
+    pub(super) fn start(
+        conn: Connection,
+        checkpoints: Option<Checkpoints>,
+        options: &SqliteOptions,
+    ) -> Result<Self, Failure> {
         let (jobs, queue) = mpsc::channel(options.queue.max(1));
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || Thread::new(conn).serve(queue))
+            .spawn(move || Thread::new(conn, checkpoints).serve(queue))
             .map_err(|error| Failure::unavailable(format!("no thread to write on: {error}")))?;
         Ok(Self {
             jobs: Some(jobs),
@@ -218,15 +224,17 @@ const NOBODY: i64 = -1;
 
 struct Thread {
     conn: Connection,
+    checkpoints: Option<Checkpoints>,
     /// True to the open transaction; emptied when it is rolled back.
     spaces: HashMap<WorkspaceId, Space>,
     cursors: Cursors,
 }
 
 impl Thread {
-    fn new(conn: Connection) -> Self {
+    fn new(conn: Connection, checkpoints: Option<Checkpoints>) -> Self {
         Self {
             conn,
+            checkpoints,
             spaces: HashMap::new(),
             cursors: Cursors::default(),
         }
@@ -252,6 +260,9 @@ impl Thread {
                 self.work(&mut group);
                 for read in reads.drain(..) {
                     read(&self.conn);
+                }
+                if let Some(checkpoints) = &self.checkpoints {
+                    checkpoints.tend(&self.conn);
                 }
             }));
             if served.is_err() {
