@@ -8,7 +8,7 @@ mod build;
 mod files;
 mod hash;
 mod validate;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{collections::BTreeMap, path::Path};
 

@@ -409,14 +409,12 @@ pub(crate) fn yes_or_no(text: &str) -> Option<YesNo> {
         return None;
     }
     let first = clauses(&lower).into_iter().next()?;
-    if first.start == 0 || first.len() < text.len() {
-        if let Some(yes) = judge(&lower[first.clone()]) {
-            return Some(YesNo {
-                yes,
-                span: first,
-                exact: false,
-            });
-        }
+    if let Some(yes) = judge(&lower[first.clone()]) {
+        return Some(YesNo {
+            yes,
+            span: first,
+            exact: false,
+        });
     }
     let end = lower
         .find(|c: char| !(c.is_alphanumeric() || c == '\''))

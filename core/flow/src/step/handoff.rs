@@ -315,10 +315,9 @@ impl Run<'_> {
         let Some(frame) = self.state.frames.last() else {
             return;
         };
-        match &frame.mode {
-            Mode::Ask(_) => self.resume_below(),
-            // A result that came meanwhile is taken by `drive`.
-            _ => {}
+        // A result that came meanwhile is taken by `drive`.
+        if let Mode::Ask(_) = &frame.mode {
+            self.resume_below();
         }
     }
 

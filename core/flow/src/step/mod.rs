@@ -4,20 +4,25 @@
 //! through [`Turn`] (event, reading, contact, now) and [`Host`] (pure Lua functions, journalled),
 //! so that the same inputs give the same bytes on any machine.
 //!
-//! Where to read: [`turn`] has the order in which a message is understood, [`run`] the interpreter
-//! with one function a step kind in `kinds/`; [`question`] and [`form`] ask, [`correct`] goes back,
-//! [`buttons`], [`faq`], [`handoff`] and [`timers`] are what their names say; [`scope`] keeps slots
-//! and answers expressions, [`say`] makes messages, [`state`] is what is kept.
+//! Where to read: `turn` has the order in which a message is understood, `run` the interpreter
+//! with one function a step kind in `kinds/`, `frames` its stack; `question`, `form` and `answer`
+//! ask and judge, `correct` goes back; `buttons`, `faq`, `handoff`, `timers` and `events` are what
+//! their names say; `scope` keeps slots and answers expressions, `say` makes messages, `migrate`
+//! takes care of edited flows, and `state` is what is kept.
 
 pub mod cal;
 pub(crate) mod commands;
 
+mod answer;
 mod buttons;
 mod correct;
+mod events;
 mod faq;
 mod form;
+mod frames;
 mod handoff;
 mod kinds;
+mod migrate;
 mod question;
 mod run;
 mod say;
@@ -44,9 +49,9 @@ pub use state::State;
 /// How sure a reading must be. All of them in one place, to be moved together.
 pub mod thresholds {
     /// A flow or an FAQ item is meant.
-    pub const START: f32 = 0.5;
+    pub const START: f32 = 0.6;
     /// The same while a question that takes any words is open.
-    pub const OVER_FREE_TEXT: f32 = 0.6;
+    pub const OVER_FREE_TEXT: f32 = 0.7;
     /// A handoff phrase inside a longer message counts.
     pub const HIGH: f32 = 0.8;
     /// Two candidates at least this likely, and no further apart than [`CLARIFY_GAP`], are asked

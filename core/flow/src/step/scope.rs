@@ -126,7 +126,7 @@ impl Run<'_> {
     fn evaluate<T>(
         &mut self,
         place: &Place,
-        work: impl FnOnce(&template::Scope<'_>) -> Result<T, template::TemplateError>,
+        work: impl FnOnce(&template::Scope<'_>) -> Result<T, String>,
     ) -> Option<T> {
         let (result, notes) = {
             let view = View { run: &*self, place };
@@ -140,7 +140,7 @@ impl Run<'_> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                self.line("template", &error.to_string(), place);
+                self.line("template", &error, place);
                 None
             }
         }
@@ -148,14 +148,18 @@ impl Run<'_> {
 
     pub fn test(&mut self, place: &Place, cond: &Expr) -> bool {
         let pack = place.pack.clone();
-        self.evaluate(place, |scope| pack.templates.test(cond, scope))
-            .unwrap_or(false)
+        self.evaluate(place, |scope| {
+            pack.templates.test(cond, scope).map_err(|e| e.to_string())
+        })
+        .unwrap_or(false)
     }
 
     pub fn eval(&mut self, place: &Place, expr: &Expr) -> Value {
         let pack = place.pack.clone();
-        self.evaluate(place, |scope| pack.templates.eval(expr, scope))
-            .unwrap_or(Value::Null)
+        self.evaluate(place, |scope| {
+            pack.templates.eval(expr, scope).map_err(|e| e.to_string())
+        })
+        .unwrap_or(Value::Null)
     }
 
     pub fn render(&mut self, place: &Place, template: &Template) -> String {
@@ -163,8 +167,12 @@ impl Run<'_> {
             return literal.to_string();
         }
         let pack = place.pack.clone();
-        self.evaluate(place, |scope| pack.templates.render(template, scope))
-            .unwrap_or_default()
+        self.evaluate(place, |scope| {
+            pack.templates
+                .render(template, scope)
+                .map_err(|e| e.to_string())
+        })
+        .unwrap_or_default()
     }
 
     /// A text in the customer's language.
@@ -181,8 +189,12 @@ impl Run<'_> {
             Arg::Literal { value, .. } => value.clone(),
             Arg::Template(template) => {
                 let pack = place.pack.clone();
-                self.evaluate(place, |scope| pack.templates.value(template, scope))
-                    .unwrap_or(Value::Null)
+                self.evaluate(place, |scope| {
+                    pack.templates
+                        .value(template, scope)
+                        .map_err(|e| e.to_string())
+                })
+                .unwrap_or(Value::Null)
             }
             Arg::List(items) => {
                 Value::Array(items.iter().map(|item| self.arg(place, item)).collect())
