@@ -617,6 +617,18 @@ pub struct Duration {
     pub ms: u64,
 }
 
+impl std::str::FromStr for Duration {
+    type Err = BadDuration;
+    fn from_str(text: &str) -> Result<Self, BadDuration> {
+        crate::load::build::duration(text).ok_or(BadDuration)
+    }
+}
+
+/// Not a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a duration is written as 30s, 10m, 2h, 7d or 1h30m")]
+pub struct BadDuration;
+
 #[derive(Clone, Debug)]
 pub struct Connection {
     pub name: String,

@@ -1,1 +1,15 @@
+//! The program: configuration, wiring, commands.
+//!
+//! * [`cli`] – the commands, one file each;
+//! * [`config`] – settings; [`app`] – the house put together from them;
+//! * [`reload`] – packs swapped as they are saved;
+//! * [`shop`] – the demo shop; [`lang`], [`logging`], [`metrics`] – small things all share.
+
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod lang;
+pub mod logging;
+pub mod metrics;
+pub mod reload;
 pub mod shop;

@@ -4,7 +4,7 @@
 //! holds them against the table of [`crate::schema`]; [`build`] resolves names and compiles. A
 //! file that fails one stage is left out of the next, so that one slip does not hide another.
 
-mod build;
+pub(crate) mod build;
 mod files;
 mod hash;
 mod validate;

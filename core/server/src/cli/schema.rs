@@ -1,48 +1,56 @@
 //! `tandem schema`: JSON Schemas for editors.
 
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf};
 
-use clap::ValueEnum;
+use anyhow::{Context as _, bail};
+use serde_json::Value;
 
 use super::{Common, End, deliver};
-use crate::config::Config;
+use crate::{config::Config, lang::Pick as _};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// What the schema describes.
-    #[arg(value_enum, default_value_t = Kind::Flow)]
-    kind: Kind,
+    /// What the schema describes: flow, pack, connections, desk, test or config.
+    #[arg(default_value = "flow")]
+    kind: String,
     /// File to write.
     #[arg(long, short)]
     output: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// *.flow.yaml
-    Flow,
-    /// pack.yaml
-    Pack,
-    /// connections.yaml
-    Connections,
-    /// desk.yaml
-    Desk,
-    /// tests/*.test.yaml
-    Test,
-    /// tandem.yaml
-    Config,
+    /// Write all of them into this folder.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "output")]
+    write: Option<PathBuf>,
 }
 
 pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
-    let schema = match options.kind {
-        Kind::Flow => tandem_flow::schema::flow(),
-        Kind::Pack => tandem_flow::schema::pack(),
-        Kind::Connections => tandem_flow::schema::connections(),
-        Kind::Desk => tandem_flow::schema::desk(),
-        Kind::Test => tandem_flow::schema::test(),
-        Kind::Config => Config::schema(),
+    let lang = common.lang();
+    let mut schemas = tandem_flow::schema::all(lang);
+    schemas.push(("config.schema.json", Config::schema()));
+    if let Some(folder) = &options.write {
+        let mut out = common.out();
+        for (name, schema) in &schemas {
+            let path = folder.join(name);
+            std::fs::write(&path, text(schema)?)
+                .with_context(|| format!("{} could not be written", path.display()))?;
+            writeln!(out, "{}", path.display())?;
+        }
+        return Ok(End::Well);
+    }
+    let wanted = format!("{}.schema.json", options.kind);
+    let Some((_, schema)) = schemas.iter().find(|(name, _)| *name == wanted) else {
+        let known: Vec<&str> = schemas
+            .iter()
+            .filter_map(|(name, _)| name.strip_suffix(".schema.json"))
+            .collect();
+        bail!(
+            "{}: {}",
+            lang.pick("there is no such schema; there are", "没有这个模式，可选"),
+            known.join(", ")
+        );
     };
-    let text = serde_json::to_string_pretty(&schema)?;
-    deliver(common, options.output.as_deref(), &text)?;
+    deliver(common, options.output.as_deref(), &text(schema)?)?;
     Ok(End::Well)
+}
+
+fn text(schema: &Value) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(schema)? + "\n")
 }

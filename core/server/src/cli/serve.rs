@@ -52,11 +52,8 @@ pub(crate) fn run(common: &Common, options: Options) -> anyhow::Result<End> {
         config.data_dir = data;
     }
     if let Some(pack) = options.pack {
-        config
-            .workspaces
-            .entry("default".into())
-            .or_insert_with(|| crate::config::Workspace { pack: pack.clone() })
-            .pack = pack;
+        let workspace = crate::config::Workspace { pack };
+        config.workspaces.insert("default".into(), workspace);
     }
     start(common, config, environment)
 }

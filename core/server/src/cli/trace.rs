@@ -33,7 +33,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
     }
     let runtime = tokio::runtime::Runtime::new().context("no runtime could be started")?;
     runtime.block_on(async {
-        let store = tandem_store::open_sqlite_read_only(&options.db)?;
+        let store = tandem_store::open_sqlite_read_only(&options.db, Default::default())?;
         let workspace = WorkspaceId::new(&options.workspace);
         let Some(id) = options.conversation else {
             return list(common, &*store, &workspace).await;
