@@ -414,6 +414,15 @@ impl Run<'_> {
             return;
         }
         self.state.session_timer = false;
+        if self.asked().is_some_and(|asked| asked.timed) {
+            // The question has a timeout of its own.
+            self.note("timer", "the open question minds its own time");
+            self.state.session_timer = true;
+            let minutes = u64::from(self.current.limits.session_minutes.max(1));
+            let due = self.now + std::time::Duration::from_secs(minutes * 60);
+            self.set_timer("session".into(), due, 0);
+            return;
+        }
         if self.silent || !self.state.is_asking() {
             self.note("timer", "nothing is asked: the session goes on");
             return;

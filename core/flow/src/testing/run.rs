@@ -303,9 +303,14 @@ impl Player<'_> {
             .iter()
             .filter(|args| with.is_none_or(|with| contains(args, with)))
             .count();
+        // How often it was called, and that one of the calls was like this; or how often it was
+        // called like this.
         let fine = match (times, with) {
             (Some(times), None) => all.len() as u64 == times,
-            (Some(times), Some(_)) => matching as u64 == times && (times > 0 || matching == 0),
+            (Some(0), Some(_)) => matching == 0,
+            (Some(times), Some(_)) => {
+                matching as u64 == times || (matching > 0 && all.len() as u64 == times)
+            }
             (None, _) => matching > 0,
         };
         if fine {

@@ -201,8 +201,7 @@ pub fn recognise(
         Prepared::Words(used) => {
             let parsed = typed(slot, &used, reader, &[], false).ok()?;
             let parsed = relocate(parsed, &used, words);
-            let whole = parsed.span == (0..words.text.len());
-            (whole && taken.is_empty() || !normal::overlaps(&parsed.span, taken)).then_some(parsed)
+            (!normal::overlaps(&parsed.span, taken)).then_some(parsed)
         }
         Prepared::Value(_) | Prepared::Refused(_) => None,
     }
@@ -229,20 +228,42 @@ fn prepared(slot: &Slot, words: &Words, prepare: &mut Prepare<'_>) -> Prepared {
     }
 }
 
-/// Finds in the message what `prepare` made of it; where it cannot be found, the whole of it is
-/// used up.
+/// Finds in the message what `prepare` made of it: as it is, or with spaces and signs in between.
+/// What cannot be found takes up nothing.
 fn relocate(parsed: Parsed, used: &Words, words: &Words) -> Parsed {
     let part = &used.text[parsed.span.clone()];
     let span = words
         .text
         .find(part)
-        .map_or(0..words.text.len(), |start| start..start + part.len());
+        .map(|start| start..start + part.len())
+        .or_else(|| find_loosely(&words.text, part))
+        .unwrap_or(0..0);
     let exact = normal::fold(&words.text).len() <= span.len();
     Parsed {
         span,
         exact,
         ..parsed
     }
+}
+
+/// A run with the same letters and digits in the same order, whatever stands between them.
+fn find_loosely(text: &str, part: &str) -> Option<Range<usize>> {
+    let plain = |c: char| {
+        c.is_alphanumeric()
+            .then(|| c.to_lowercase().next().unwrap_or(c))
+    };
+    let wanted: Vec<char> = part.chars().filter_map(plain).collect();
+    let there: Vec<(usize, char, usize)> = text
+        .char_indices()
+        .filter_map(|(at, c)| Some((at, plain(c)?, c.len_utf8())))
+        .collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    there
+        .windows(wanted.len())
+        .find(|run| run.iter().map(|(_, c, _)| *c).eq(wanted.iter().copied()))
+        .and_then(|run| Some(run.first()?.0..run.last()?.0 + run.last()?.2))
 }
 
 fn typed(
