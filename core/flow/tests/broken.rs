@@ -1,5 +1,7 @@
 //! Packs with one mistake each: what `check` says of them, held by snapshots.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{fs, path::PathBuf};
 
 use tandem_flow::{

@@ -1,5 +1,7 @@
 //! Sound packs check as they stand.
 
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use tandem_flow::{

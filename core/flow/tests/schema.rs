@@ -1,5 +1,7 @@
 //! The JSON Schemas accept what the loader accepts, and are the ones in docs/.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     fs,
     path::{Path, PathBuf},

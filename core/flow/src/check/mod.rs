@@ -129,6 +129,9 @@ fn same_phrases(pack: &Pack, problems: &mut Problems) {
                 .filter(|c| c.is_alphanumeric() || c.is_whitespace())
                 .collect();
             let key = key.split_whitespace().collect::<Vec<_>>().join(" ");
+            if key.is_empty() {
+                continue;
+            }
             match seen.get(&key) {
                 Some((other, at)) if other != target => {
                     let at = problems.describe(*at);

@@ -151,11 +151,8 @@ impl Node {
             Style::Block => {
                 let skipped = before.matches('\n').count();
                 let last = before.rsplit('\n').next().unwrap_or("");
-                let mut first = Span {
-                    line: span.line + 1,
-                    column: 1,
-                    ..span
-                };
+                // The parser places a block text at its first line of content.
+                let mut first = Span { column: 1, ..span };
                 while problems.line(first).trim().is_empty() && first.line < self.end.0 {
                     first.line += 1;
                 }
@@ -222,10 +219,7 @@ pub(crate) fn parse(file: u32, text: &str, problems: &mut Problems) -> Option<No
         anchors: Vec::new(),
         nodes: 0,
     };
-    match builder.document(problems) {
-        Ok(node) => node,
-        Err(Stop) => None,
-    }
+    builder.document(problems).unwrap_or_default()
 }
 
 struct Stop;

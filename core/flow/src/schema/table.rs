@@ -953,65 +953,10 @@ pub(crate) static KINDS: &[Kind] = &[
     ),
     kind(
         "handoff",
-        Ty::Str,
+        Ty::Either(&[Ty::Str, Ty::Object(&HANDOFF)]),
         "Hands the conversation to people with a skill.",
         "把会话交给具备某技能的人。",
-        &[
-            f(
-                "priority",
-                Ty::Tmpl,
-                "`low`, `normal`, `high` or `urgent`.",
-                "`low`、`normal`、`high` 或 `urgent`。",
-            ),
-            f(
-                "summary",
-                Ty::Text,
-                "What the person reads first.",
-                "给接手者看的摘要。",
-            ),
-            f(
-                "tags",
-                Ty::OneOrMany(&Ty::Str),
-                "Words on the conversation.",
-                "会话标签。",
-            ),
-            f(
-                "mode",
-                Ty::Enum(&["queue", "ticket", "callback"]),
-                "Wait now, leave a ticket, or be called back.",
-                "现在排队、留工单或回电。",
-            ),
-            f(
-                "hours",
-                Ty::Word,
-                "Opening hours of desk.yaml.",
-                "desk.yaml 中的营业时间。",
-            ),
-            f(
-                "when_closed",
-                Ty::Steps,
-                "Instead of the handoff, outside the hours.",
-                "营业时间外改做这些。",
-            ),
-            f(
-                "max_wait",
-                Ty::Dur,
-                "How long to wait before `on_timeout`.",
-                "等待多久后执行 `on_timeout`。",
-            ),
-            f(
-                "on_timeout",
-                Ty::Steps,
-                "What happens then, once.",
-                "到时执行一次。",
-            ),
-            f(
-                "after",
-                Ty::Steps,
-                "When the person closes the conversation.",
-                "人工结束会话之后。",
-            ),
-        ],
+        &HANDOFF_FIELDS,
     ),
     kind(
         "ticket",
@@ -1619,3 +1564,124 @@ pub(crate) static TYPE_KEYS: &[(&str, &[&str])] = &[
     ("accept", &["file"]),
     ("max_mb", &["file"]),
 ];
+
+/// The fields beside `handoff`.
+static HANDOFF_FIELDS: [Field; 9] = [
+    f(
+        "priority",
+        Ty::Tmpl,
+        "`low`, `normal`, `high` or `urgent`.",
+        "`low`、`normal`、`high` 或 `urgent`。",
+    ),
+    f(
+        "summary",
+        Ty::Text,
+        "What the person reads first.",
+        "给接手者看的摘要。",
+    ),
+    f(
+        "tags",
+        Ty::OneOrMany(&Ty::Str),
+        "Words on the conversation.",
+        "会话标签。",
+    ),
+    f(
+        "mode",
+        Ty::Enum(&["queue", "ticket", "callback"]),
+        "Wait now, leave a ticket, or be called back.",
+        "现在排队、留工单或回电。",
+    ),
+    f(
+        "hours",
+        Ty::Word,
+        "Opening hours of desk.yaml.",
+        "desk.yaml 中的营业时间。",
+    ),
+    f(
+        "when_closed",
+        Ty::Steps,
+        "Instead of the handoff, outside the hours.",
+        "营业时间外改做这些。",
+    ),
+    f(
+        "max_wait",
+        Ty::Dur,
+        "How long to wait before `on_timeout`.",
+        "等待多久后执行 `on_timeout`。",
+    ),
+    f(
+        "on_timeout",
+        Ty::Steps,
+        "What happens then, once.",
+        "到时执行一次。",
+    ),
+    f(
+        "after",
+        Ty::Steps,
+        "When the person closes the conversation.",
+        "人工结束会话之后。",
+    ),
+];
+
+/// The same with everything in one map.
+pub(crate) static HANDOFF: Shape = Shape {
+    name: "`handoff`",
+    name_zh: "`handoff`",
+    fields: &[
+        f("skill", Ty::Word, "The skill needed.", "所需技能。"),
+        f(
+            "priority",
+            Ty::Tmpl,
+            "`low`, `normal`, `high` or `urgent`.",
+            "`low`、`normal`、`high` 或 `urgent`。",
+        ),
+        f(
+            "summary",
+            Ty::Text,
+            "What the person reads first.",
+            "给接手者看的摘要。",
+        ),
+        f(
+            "tags",
+            Ty::OneOrMany(&Ty::Str),
+            "Words on the conversation.",
+            "会话标签。",
+        ),
+        f(
+            "mode",
+            Ty::Enum(&["queue", "ticket", "callback"]),
+            "Wait now, leave a ticket, or be called back.",
+            "现在排队、留工单或回电。",
+        ),
+        f(
+            "hours",
+            Ty::Word,
+            "Opening hours of desk.yaml.",
+            "desk.yaml 中的营业时间。",
+        ),
+        f(
+            "when_closed",
+            Ty::Steps,
+            "Instead of the handoff, outside the hours.",
+            "营业时间外改做这些。",
+        ),
+        f(
+            "max_wait",
+            Ty::Dur,
+            "How long to wait before `on_timeout`.",
+            "等待多久后执行 `on_timeout`。",
+        ),
+        f(
+            "on_timeout",
+            Ty::Steps,
+            "What happens then, once.",
+            "到时执行一次。",
+        ),
+        f(
+            "after",
+            Ty::Steps,
+            "When the person closes the conversation.",
+            "人工结束会话之后。",
+        ),
+    ],
+};

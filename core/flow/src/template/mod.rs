@@ -153,7 +153,7 @@ pub struct TemplateError {
     pub en: String,
     pub zh: String,
     /// A way out, where one is known.
-    pub hint: Option<(String, String)>,
+    pub hint: Option<Box<(String, String)>>,
     /// Byte offset in the source, where known.
     pub offset: Option<usize>,
 }
@@ -175,7 +175,7 @@ impl TemplateError {
     }
 
     pub(crate) fn hint(mut self, en: impl Into<String>, zh: impl Into<String>) -> Self {
-        self.hint = Some((en.into(), zh.into()));
+        self.hint = Some(Box::new((en.into(), zh.into())));
         self
     }
 

@@ -106,12 +106,15 @@ impl Build<'_> {
         let at = error
             .offset
             .map_or(node.place(), |o| node.inside(o, self.problems));
-        let (en, zh) = error.hint.clone().unwrap_or_else(|| {
-            (
-                "see the filters in docs/flows.md".to_owned(),
-                "可用的过滤器见 docs/flows.md".to_owned(),
-            )
-        });
+        let (en, zh) = error.hint.clone().map_or_else(
+            || {
+                (
+                    "see the filters in docs/flows.md".to_owned(),
+                    "可用的过滤器见 docs/flows.md".to_owned(),
+                )
+            },
+            |hint| *hint,
+        );
         self.problems.error(
             error.code,
             at,

@@ -645,12 +645,19 @@ impl Build<'_> {
     }
 
     fn answer(&mut self, node: &Node, value: &Node) -> Option<StepKind> {
-        // `answer: faq_cost` says a response, as in an FAQ.
-        if let Some(text) = value.text().filter(|t| is_identifier(t))
-            && !value.is_null()
-            && value.bool() != Some(true)
-        {
-            let _ = text;
+        let word = value
+            .text()
+            .filter(|t| is_identifier(t) && !value.is_null());
+        let word = word.filter(|t| !matches!(*t, "knowledge" | "true"));
+        if let Some(name) = word {
+            // A slot holds the question; else, as in an FAQ, the word names a response.
+            if self.slots.contains_key(name) && !self.names.responses.contains(name) {
+                self.uses.read.insert(name.to_owned());
+                let source = format!("{{{{ {name} }}}}");
+                let query = self.templates.text(&source, value.span).ok();
+                let tags = texts(node.get("tags"));
+                return Some(StepKind::Answer(AnswerStep { query, tags }));
+            }
             let say = self.say(value)?;
             return Some(StepKind::Say(SayStep {
                 say,
@@ -664,7 +671,7 @@ impl Build<'_> {
         } else {
             node.get("query")
         };
-        let bare = own || value.is_null() || value.bool() == Some(true);
+        let bare = own || value.is_null() || matches!(value.text(), Some("knowledge" | "true"));
         Some(StepKind::Answer(AnswerStep {
             query: if bare {
                 query.and_then(|n| self.template(n))
@@ -694,6 +701,11 @@ impl Build<'_> {
     }
 
     fn handoff(&mut self, draft: &mut Draft, node: &Node, value: &Node, at: StepRef) -> StepKind {
+        // Everything in one map reads as well as beside the key.
+        let (node, skill) = match value.map() {
+            Some(_) => (value, value.get("skill")),
+            None => (node, Some(value)),
+        };
         let hours = node.get("hours").and_then(|n| {
             let name = n.text()?.to_owned();
             if !self.names.hours.contains(&name) {
@@ -739,9 +751,13 @@ impl Build<'_> {
             );
         }
         StepKind::Handoff(Box::new(HandoffStep {
-            skill: self.skill(Some(value)),
+            skill: self.skill(skill),
             priority: node.get("priority").and_then(|n| self.priority(n)),
-            summary: node.get("summary").map(|n| self.local_text_freely(n)),
+            summary: node.get("summary").map(|n| {
+                let text = self.local_text_freely(n);
+                self.check_sensitive(n, &text);
+                text
+            }),
             tags: texts(node.get("tags")),
             mode: match node.get("mode").and_then(Node::text) {
                 Some("ticket") => HandoffMode::Ticket,
@@ -840,6 +856,34 @@ impl Build<'_> {
             via: word(node, "via"),
             to: self.field(node, "to"),
         })))
+    }
+
+    /// A sensitive slot in a text that stays with the conversation.
+    fn check_sensitive(&mut self, node: &Node, text: &crate::model::LocalText) {
+        for template in text.0.values() {
+            let Some(analysis) = self.templates.text_analysis(template) else {
+                continue;
+            };
+            let told = analysis
+                .names
+                .iter()
+                .find(|n| self.slots.get(&n.name).is_some_and(|s| s.sensitive));
+            let Some(name) = told.map(|n| n.name.clone()) else {
+                continue;
+            };
+            self.problems.warn(
+                "sensitive-told",
+                node.place(),
+                words(
+                    format!("the summary tells the sensitive slot `{name}` in plain text"),
+                    format!("摘要会以明文写出敏感槽位 `{name}`"),
+                ),
+                words(
+                    "leave it out; people who may see it find it with the contact",
+                    "请不要写入；有权限的人可在联系人处查看",
+                ),
+            );
+        }
     }
 
     /// A text for the desk: not translated, so no warning.
