@@ -2,7 +2,7 @@
 //! stall. `fuzz/` runs them under coverage guidance; a test replays what it has found worth
 //! keeping.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use tandem_channel_kit::{
     menu::{Menu, MenuOption, menu_answer},
@@ -62,8 +62,8 @@ pub fn web_frames(bytes: &[u8]) {
 struct Vars(Map);
 
 impl Lookup for Vars {
-    fn get(&self, name: &str) -> Option<Value> {
-        self.0.get(name).cloned()
+    fn get(&self, name: &str) -> Option<Cow<'_, Value>> {
+        self.0.get(name).map(Cow::Borrowed)
     }
 }
 
