@@ -264,7 +264,10 @@ impl Problems {
             word_at(line, at.span.column)
         };
         // A line may be a megabyte.
-        let source_line: String = line.chars().take(10_000).collect();
+        let mut source_line: String = line.chars().take(10_000).collect();
+        if code == "secret-inline" {
+            source_line = masked(&source_line, at.span.column, len);
+        }
         let diagnostic = Diagnostic {
             severity,
             code,
@@ -317,6 +320,14 @@ impl Problems {
         });
         self.list
     }
+}
+
+/// The line without what must not stand in a log.
+fn masked(line: &str, column: u32, len: u32) -> String {
+    let from = (column as usize).saturating_sub(1);
+    let to = from + len as usize;
+    let hide = |(at, c): (usize, char)| if (from..to).contains(&at) { '*' } else { c };
+    line.chars().enumerate().map(hide).collect()
 }
 
 /// Length of the word at a column.

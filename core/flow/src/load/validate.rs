@@ -604,13 +604,8 @@ impl Validator<'_> {
             1 => found.pop().map(|(_, kind)| kind),
             0 => {
                 let place = first();
-                let hint = self.no_kind_hint(pairs);
-                self.problems.error(
-                    "step-kind",
-                    place,
-                    words("this step has no kind", "这个步骤没有类型"),
-                    hint,
-                );
+                let (message, hint) = self.no_kind(pairs);
+                self.problems.error("step-kind", place, message, hint);
                 None
             }
             _ => {
@@ -635,28 +630,37 @@ impl Validator<'_> {
         }
     }
 
-    fn no_kind_hint(&self, pairs: &[(Node, Node)]) -> Words {
+    fn no_kind(&self, pairs: &[(Node, Node)]) -> (Words, Words) {
         let known = || KINDS.iter().map(|k| k.key);
+        let none = || words("this step has no kind", "这个步骤没有类型");
         let keys: Vec<&str> = pairs.iter().filter_map(|(k, _)| k.text()).collect();
         if keys.contains(&"if") {
-            return words(
+            let hint = words(
                 "an `if` of its own needs `then`: a list of steps",
                 "单独的 `if` 需要 `then`：一个步骤列表",
             );
+            return (none(), hint);
         }
         for key in &keys {
             if let Some(near) = nearest(key, known()) {
-                return words(
-                    format!("did you mean `{near}` instead of `{key}`?"),
-                    format!("`{key}` 是不是想写 `{near}`？"),
+                return (
+                    words(
+                        format!("there is no kind of step `{key}`"),
+                        format!("没有名为 `{key}` 的步骤类型"),
+                    ),
+                    words(
+                        format!("did you mean `{near}`?"),
+                        format!("是不是想写 `{near}`？"),
+                    ),
                 );
             }
         }
         let list: Vec<&str> = known().collect();
-        words(
+        let hint = words(
             format!("the kinds are: {}, if", list.join(", ")),
             format!("步骤类型有：{}、if", list.join("、")),
-        )
+        );
+        (none(), hint)
     }
 
     fn turn(&mut self, node: &Node) -> bool {
