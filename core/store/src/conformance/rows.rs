@@ -317,6 +317,15 @@ pub async fn conversations_are_listed_newest_first_and_paged(backend: &dyn Backe
         let mut row = updated(thread.conversation(), n / 3);
         row.status = [Status::Pending, Status::Open, Status::Resolved][(n % 3) as usize];
         put(&*store, &thread, &row).await;
+        // Updated again: soon after, later in an order of its own, or back in time.
+        let again = match n % 4 {
+            0 => row.updated_at.0 + 1 + (n * 7919) % 50_000,
+            1 => row.updated_at.0 + (n * 104_729) % 900_000,
+            2 => row.updated_at.0 - n * 10_000,
+            _ => row.updated_at.0,
+        };
+        row.updated_at.0 = again;
+        put(&*store, &thread, &row).await;
         all.push(row);
     }
     let w = Thread::new("0").workspace;
@@ -345,6 +354,10 @@ pub async fn conversations_are_listed_newest_first_and_paged(backend: &dyn Backe
                 .all(|pair| pair[0].updated_at >= pair[1].updated_at)
         );
         assert!(expected.iter().all(|row| listed.contains(row)));
+        // In one page just the same.
+        query.before = None;
+        query.limit = 99;
+        assert_eq!(store.conversations(&w, &query).await.unwrap(), listed);
     }
     let unknown = ConversationQuery {
         before: Some(Thread::new("x").conversation),

@@ -46,7 +46,7 @@ impl Default for SqliteOptions {
             readers: 4,
             queue: 1024,
             cache_mib: 16,
-            checkpoint_pages: 8192,
+            checkpoint_pages: 16_384,
             max_pages: None,
         }
     }

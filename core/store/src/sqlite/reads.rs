@@ -1,7 +1,9 @@
 //! Queries. Each names the workspace first and is served by an index, so that none grows with
 //! history.
 
-use rusqlite::{Connection, params};
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use rusqlite::{Connection, params, params_from_iter, types::Value as SqlValue};
 use tandem_domain::{
     AccountId, ActionId, ContactId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId,
     Timestamp, Value, WorkspaceId,
@@ -16,7 +18,7 @@ use uuid::Uuid;
 use super::{
     failure::Failure,
     rows::{
-        self, ACTION, INBOX, MESSAGE, OUTBOX, TIMER, at_most, count, first, int, json,
+        self, ACTION, INBOX, LISTED_LATE, MESSAGE, OUTBOX, TIMER, at_most, count, first, int, json,
         json_or_none, key, list, routing_column, status_column, uuid,
     },
 };
@@ -159,52 +161,81 @@ pub(super) fn conversations(
         None => vec![None],
     };
 
-    let mut found: Vec<(i64, i64, String)> = Vec::new();
+    let mut found: Vec<(i64, i64)> = Vec::new();
     for status in statuses {
         let mut sql = format!(
-            "SELECT updated_at, rowid, body FROM conversations INDEXED BY {index} \
-             WHERE workspace = ?1"
+            "SELECT listed_at, updated_at, rowid FROM conversations INDEXED BY {index} \
+             WHERE workspace = ?"
         );
-        for (given, condition) in [
-            (status.is_some(), " AND status = ?2"),
-            (query.routing_state.is_some(), " AND routing = ?3"),
-            (routed, " AND routing <> 0"),
-            (query.skill.is_some(), " AND skill = ?4"),
-            (query.contact.is_some(), " AND contact = ?5"),
-            (query.lane.is_some(), " AND lane = ?6"),
-            (
-                before.is_some(),
-                " AND updated_at <= ?7 AND (updated_at < ?7 OR rowid < ?8)",
-            ),
-        ] {
-            if given {
+        let mut values = vec![SqlValue::Integer(w)];
+        let mut narrow = |condition: &str, value: Option<SqlValue>| {
+            if let Some(value) = value {
                 sql.push_str(condition);
+                values.push(value);
             }
+        };
+        let blob = |id: Uuid| SqlValue::Blob(id.as_bytes().to_vec());
+        let number = SqlValue::Integer;
+        narrow(" AND status = ?", status.map(|s| number(status_column(s))));
+        narrow(
+            if routed {
+                " AND routing <> 0 AND routing = ?"
+            } else {
+                " AND routing = ?"
+            },
+            query.routing_state.map(|s| number(routing_column(s))),
+        );
+        narrow(" AND skill = ?", query.skill.clone().map(SqlValue::Text));
+        narrow(" AND contact = ?", query.contact.map(|id| blob(id.0)));
+        narrow(" AND lane = ?", query.lane.map(|id| blob(id.0)));
+        if let Some((at, rowid)) = before {
+            narrow(" AND listed_at <= ?", Some(number(at)));
+            narrow(" AND (updated_at, rowid) < (?", Some(number(at)));
+            narrow(", ?)", Some(number(rowid)));
         }
-        sql.push_str(" ORDER BY updated_at DESC, rowid DESC LIMIT ?9");
-        found.extend(list(
+        sql.push_str(" ORDER BY listed_at DESC");
+        let mut statement = conn.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        newest(&mut rows, query.limit, &mut found)?;
+    }
+    found.sort_unstable_by_key(|place| Reverse(*place));
+    found.truncate(query.limit);
+    let mut page = Vec::with_capacity(found.len());
+    for (_, rowid) in found {
+        page.extend(first(
             conn,
-            &sql,
-            params![
-                w,
-                status.map(status_column),
-                query.routing_state.map(routing_column),
-                query.skill,
-                query.contact.map(|id| key(id.0)),
-                query.lane.map(|id| key(id.0)),
-                before.map(|(at, _)| at),
-                before.map(|(_, rowid)| rowid),
-                at_most(query.limit),
-            ],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            "SELECT body FROM conversations WHERE rowid = ?1",
+            params![rowid],
+            |row| json(row, 0),
         )?);
     }
-    found.sort_unstable_by_key(|(at, rowid, _)| std::cmp::Reverse((*at, *rowid)));
-    found.truncate(query.limit);
-    found
-        .iter()
-        .map(|(_, _, body)| Ok(serde_json::from_str(body)?))
-        .collect()
+    Ok(page)
+}
+
+/// Adds the `limit` newest (updated_at, rowid) of rows that come in order of `listed_at`. As that
+/// trails `updated_at` by a bounded time, reading ends that much after the last one wanted.
+fn newest(
+    rows: &mut rusqlite::Rows<'_>,
+    limit: usize,
+    found: &mut Vec<(i64, i64)>,
+) -> Result<(), Failure> {
+    // The best so far, the least of them on top.
+    let mut best = BinaryHeap::new();
+    while let Some(row) = rows.next()? {
+        let (listed_at, place): (i64, (i64, i64)) = (row.get(0)?, (row.get(1)?, row.get(2)?));
+        if best.len() == limit {
+            match best.peek() {
+                Some(Reverse((least, _))) if listed_at + LISTED_LATE > *least => {}
+                _ => break,
+            }
+        }
+        best.push(Reverse(place));
+        if best.len() > limit {
+            best.pop();
+        }
+    }
+    found.extend(best.into_iter().map(|Reverse(place)| place));
+    Ok(())
 }
 
 pub(super) fn contact(

@@ -58,6 +58,10 @@ pub(super) fn json_or_none<T: DeserializeOwned>(
     }
 }
 
+/// Milliseconds by which the place of a conversation in its indexes may trail its `updated_at`,
+/// at most: `listed_at <= updated_at < listed_at + LISTED_LATE`.
+pub(super) const LISTED_LATE: i64 = 60_000;
+
 /// The first row of a query.
 pub(super) fn first<T>(
     conn: &Connection,

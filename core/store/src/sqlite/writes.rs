@@ -14,7 +14,10 @@ use tandem_domain::{
 use super::{
     failure::Failure,
     outbox,
-    rows::{delivery_column, inbox_column, int, key, routing_column, run, settled, status_column},
+    rows::{
+        LISTED_LATE, delivery_column, inbox_column, int, key, routing_column, run, settled,
+        status_column,
+    },
     writer::Space,
 };
 
@@ -229,39 +232,47 @@ fn conversation_put(
     row: &Conversation,
     document: &str,
 ) -> Result<(), Failure> {
-    let values = params![
-        w,
-        key(row.id.0),
-        key(row.lane.0),
-        key(row.contact.0),
-        status_column(row.status),
-        routing_column(row.routing_state),
-        row.handoff.as_ref().map(|handoff| handoff.skill.as_str()),
-        int(row.control_epoch),
-        row.updated_at.0,
-        document,
-    ];
-    // The common change leaves most indexed columns alone, and naming a column in SET rewrites
-    // its index entries even where the value stays.
+    let (id, lane, contact) = (key(row.id.0), key(row.lane.0), key(row.contact.0));
+    let (status, routing) = (status_column(row.status), routing_column(row.routing_state));
+    let skill = row.handoff.as_ref().map(|handoff| handoff.skill.as_str());
+    let (epoch, updated_at) = (int(row.control_epoch), row.updated_at.0);
+    // Naming a column in SET rewrites its index entries even where the value stays. Within a
+    // minute most changes leave all indexed columns alone.
     let changed = run(
         conn,
-        "UPDATE conversations SET status = ?5, control_epoch = ?8, updated_at = ?9, body = ?10 \
+        "UPDATE conversations SET control_epoch = ?8, updated_at = ?9, body = ?10 \
          WHERE workspace = ?1 AND id = ?2 \
-         AND lane = ?3 AND contact = ?4 AND routing = ?6 AND skill IS ?7",
-        values,
+         AND lane = ?3 AND contact = ?4 AND status = ?5 AND routing = ?6 AND skill IS ?7 \
+         AND listed_at <= ?9 AND listed_at > ?11",
+        params![
+            w,
+            id,
+            lane,
+            contact,
+            status,
+            routing,
+            skill,
+            epoch,
+            updated_at,
+            document,
+            updated_at - LISTED_LATE,
+        ],
     )?;
     if changed == 0 {
         run(
             conn,
             "INSERT INTO conversations \
-             (workspace, id, lane, contact, status, routing, skill, control_epoch, updated_at, body) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+             (workspace, id, lane, contact, status, routing, skill, control_epoch, updated_at, \
+              listed_at, body) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10) \
              ON CONFLICT (workspace, id) DO UPDATE SET \
              lane = excluded.lane, contact = excluded.contact, status = excluded.status, \
              routing = excluded.routing, skill = excluded.skill, \
              control_epoch = excluded.control_epoch, updated_at = excluded.updated_at, \
-             body = excluded.body",
-            values,
+             listed_at = excluded.listed_at, body = excluded.body",
+            params![
+                w, id, lane, contact, status, routing, skill, epoch, updated_at, document,
+            ],
         )?;
     }
     Ok(())

@@ -38,6 +38,8 @@ CREATE TABLE lanes (
 
 -- status: 0 pending, 1 open, 2 snoozed, 3 resolved
 -- routing: 0 none, 1 queued, 2 offered, 3 assigned, 4 wrapping
+-- listed_at: what lists are ordered by before they are put in exact order. It trails updated_at by
+-- less than a minute, so that a turn rewrites no index entry most of the time.
 CREATE TABLE conversations (
     workspace INTEGER NOT NULL,
     id BLOB NOT NULL,
@@ -48,12 +50,13 @@ CREATE TABLE conversations (
     skill TEXT,
     control_epoch INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
+    listed_at INTEGER NOT NULL,
     body TEXT NOT NULL,
     PRIMARY KEY (workspace, id)
 ) STRICT;
-CREATE INDEX conversations_status ON conversations (workspace, status, updated_at);
-CREATE INDEX conversations_routing ON conversations (workspace, routing, updated_at) WHERE routing <> 0;
-CREATE INDEX conversations_skill ON conversations (workspace, skill, updated_at) WHERE skill IS NOT NULL;
+CREATE INDEX conversations_status ON conversations (workspace, status, listed_at);
+CREATE INDEX conversations_routing ON conversations (workspace, routing, listed_at) WHERE routing <> 0;
+CREATE INDEX conversations_skill ON conversations (workspace, skill, listed_at) WHERE skill IS NOT NULL;
 CREATE INDEX conversations_lane ON conversations (workspace, lane);
 CREATE INDEX conversations_contact ON conversations (workspace, contact);
 
