@@ -15,10 +15,10 @@ use std::{
 };
 
 use tandem_flow::{
-    diagnostic::Severity,
+    diagnostic::{Lang, Severity},
     load,
     model::{Pack, SlotKind},
-    testing,
+    template, testing,
 };
 use tandem_understanding::PhraseTrainer;
 
@@ -283,6 +283,83 @@ fn both_languages_show_the_same_sections() {
             .collect()
     };
     assert_eq!(names("docs/flows.md"), names("docs/flows.zh.md"));
+}
+
+/// Every name an author can write is told somewhere in both documents, as code.
+#[test]
+fn no_name_of_the_language_is_missing_from_the_documents() {
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    for (_, schema) in tandem_flow::schema::all(Lang::En) {
+        keys_of(&schema, &mut names);
+    }
+    names.extend(
+        template::FILTERS
+            .iter()
+            .chain(template::TESTS)
+            .map(|n| (*n).to_owned()),
+    );
+    names.extend(tandem_lua::api().iter().map(|item| item.path.to_owned()));
+    let shipped = load::load_files(vec![
+        (
+            "pack.yaml".to_owned(),
+            "name: empty\nlocales: [en]\n".to_owned(),
+        ),
+        (
+            "main.flow.yaml".to_owned(),
+            "version: 1\nflows: {}\n".to_owned(),
+        ),
+    ]);
+    let shipped = shipped.pack.expect("an empty pack loads");
+    names.extend(shipped.flows.keys().cloned());
+    names.extend(shipped.responses.keys().cloned());
+    let mut wrong = Vec::new();
+    for (document, _) in &DOCUMENTS[..2] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        let told = words_of_code(&text);
+        for name in names.iter().filter(|name| !told.contains(*name)) {
+            wrong.push(format!("{document}: `{name}` is told nowhere"));
+        }
+    }
+    judge(&wrong);
+}
+
+/// The keys under every `properties` of a schema.
+fn keys_of(schema: &serde_json::Value, names: &mut BTreeSet<String>) {
+    match schema {
+        serde_json::Value::Object(map) => {
+            if let Some(serde_json::Value::Object(properties)) = map.get("properties") {
+                names.extend(properties.keys().cloned());
+            }
+            map.values().for_each(|value| keys_of(value, names));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| keys_of(item, names)),
+        _ => {}
+    }
+}
+
+/// Names inside backticks and code blocks, dotted ones whole and in parts.
+fn words_of_code(text: &str) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    let mut fenced = false;
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+            continue;
+        }
+        let code: Vec<&str> = if fenced {
+            vec![line]
+        } else {
+            line.split('`').skip(1).step_by(2).collect()
+        };
+        for part in code {
+            let names = part.split(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '.')));
+            for name in names.map(|n| n.trim_matches('.')) {
+                words.insert(name.to_owned());
+                words.extend(name.split('.').map(str::to_owned));
+            }
+        }
+    }
+    words
 }
 
 /// What stands between backticks.
