@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tandem_domain::{
     WorkspaceId,
-    bus::{Heard, Topic},
+    bus::{Heard, Listener, Topic},
     store::{Store, StoreError},
 };
 use tokio::sync::OwnedSemaphorePermit;
@@ -75,22 +75,41 @@ pub(crate) async fn open(
         .try_acquire_owned()
         .map_err(|_| ApiError::TooMany("event streams"))?;
     let workspace = caller.workspace().clone();
+    // Both before the answer: what happens once the client is connected, it hears. And the wake-ups
+    // before the number, so that nothing falls between.
+    let listener = state
+        .engine()
+        .bus()
+        .subscribe(&Topic::Events(workspace.clone()));
+    let newest = newest(state.store(), &workspace).await?;
+    let reader = Reader {
+        workspace,
+        listener,
+        newest,
+        last_seq: from.last_seq,
+    };
     Ok(upgrade
         .max_message_size(4096)
-        .on_upgrade(move |socket| run(socket, state, workspace, from.last_seq, permit)))
+        .on_upgrade(move |socket| run(socket, state, reader, permit)))
+}
+
+/// Somebody who follows the log.
+struct Reader {
+    workspace: WorkspaceId,
+    listener: Box<dyn Listener>,
+    /// The log's last number when they came.
+    newest: u64,
+    last_seq: Option<u64>,
 }
 
 async fn run(
     mut socket: WebSocket,
     state: ApiState,
-    workspace: WorkspaceId,
-    last_seq: Option<u64>,
+    reader: Reader,
     _permit: OwnedSemaphorePermit,
 ) {
     let stop = state.stop().clone();
-    let ended = stop
-        .or(follow(&mut socket, &state, &workspace, last_seq))
-        .await;
+    let ended = stop.or(follow(&mut socket, state.store(), reader)).await;
     let (code, reason) = match ended {
         None => (close_code::RESTART, "the server is stopping"),
         Some(Ok(())) => return,
@@ -121,17 +140,15 @@ impl std::convert::From<StoreError> for Ended {
 
 async fn follow(
     socket: &mut WebSocket,
-    state: &ApiState,
-    workspace: &WorkspaceId,
-    last_seq: Option<u64>,
+    store: &Arc<dyn Store>,
+    reader: Reader,
 ) -> Result<(), Ended> {
-    // Before the first read, so that nothing falls between.
-    let mut listener = state
-        .engine()
-        .bus()
-        .subscribe(&Topic::Events(workspace.clone()));
-    let store = state.store();
-    let newest = newest(store, workspace).await?;
+    let Reader {
+        workspace,
+        mut listener,
+        newest,
+        last_seq,
+    } = reader;
     let mut seen = match last_seq {
         None => newest,
         Some(last) if last <= newest && newest - last <= REPLAY => last,
@@ -143,7 +160,7 @@ async fn follow(
     };
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
-        seen = catch_up(socket, store, workspace, seen).await?;
+        seen = catch_up(socket, store, &workspace, seen).await?;
         tokio::select! {
             heard = listener.next() => match heard {
                 Heard::Signal(_) | Heard::Missed => {}

@@ -6,8 +6,12 @@ mod support;
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Answer, ask, bench, get, post};
-use tandem_api::openapi;
+use std::time::Duration;
+
+use support::{Answer, ask, bench, bench_with, build, get, post};
+use tandem_api::{ApiConfig, openapi};
+use tandem_engine::Config;
+use tandem_store::SqliteOptions;
 
 fn is_an_error(answer: &Answer, status: StatusCode, code: &str) {
     assert_eq!(
@@ -148,6 +152,87 @@ async fn bad_bodies_are_refused_and_change_nothing() {
             .iter()
             .all(|line| line["author"]["kind"] != "agent")
     );
+}
+
+#[tokio::test]
+async fn a_panic_answers_like_any_failure() {
+    let bench = bench().await;
+    *bench.reloads.panic.lock().unwrap() = true;
+    let answer = post("/api/v1/packs/reload", json!({})).to(&bench).await;
+    is_an_error(&answer, StatusCode::INTERNAL_SERVER_ERROR, "internal");
+    assert!(!answer.text.contains("told to panic"));
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_ended() {
+    let bench = bench_with(ApiConfig {
+        request_timeout: Duration::from_millis(20),
+        ..ApiConfig::default()
+    })
+    .await;
+    *bench.reloads.hang.lock().unwrap() = true;
+    let answer = post("/api/v1/packs/reload", json!({})).to(&bench).await;
+    is_an_error(&answer, StatusCode::GATEWAY_TIMEOUT, "timeout");
+}
+
+#[tokio::test]
+async fn a_server_that_shuts_down_takes_no_events() {
+    let bench = bench().await;
+    let id = bench.waiting("ann").await;
+    bench.engine.shutdown().await;
+    let body = json!({"name": "order.shipped", "conversation": id});
+    let answer = post("/api/v1/events", body).to(&bench).await;
+    is_an_error(&answer, StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    assert!(answer.headers.contains_key("retry-after"));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_apart_and_loses_nothing() {
+    let options = SqliteOptions {
+        max_pages: Some(120),
+        ..SqliteOptions::default()
+    };
+    let bench = build(ApiConfig::default(), Config::default(), options).await;
+    let id = bench.waiting("ann").await;
+    let mut written = 0;
+    let full = loop {
+        let answer = bench.reply(&id, &"x".repeat(8000)).await;
+        if answer.status != StatusCode::CREATED {
+            break answer;
+        }
+        written += 1;
+        assert!(written < 500, "the limit holds");
+    };
+    is_an_error(&full, StatusCode::INSUFFICIENT_STORAGE, "full");
+    assert!(full.headers.contains_key("retry-after"));
+    let lines = get(format!("/api/v1/conversations/{id}/messages?limit=200"))
+        .to(&bench)
+        .await;
+    let replies = lines
+        .items()
+        .iter()
+        .filter(|line| line["author"]["kind"] == "agent");
+    assert_eq!(replies.count(), written);
+}
+
+#[tokio::test]
+async fn a_reply_to_an_ended_conversation_names_the_newer_one() {
+    let behaviour = Config {
+        reopen_window: Duration::ZERO,
+        ..Config::default()
+    };
+    let bench = build(ApiConfig::default(), behaviour, SqliteOptions::default()).await;
+    let old = bench.waiting("ann").await;
+    let path = format!("/api/v1/conversations/{old}/resolve");
+    assert_eq!(
+        post(path, json!({})).to(&bench).await.status,
+        StatusCode::OK
+    );
+    let new = bench.says(&bench.shop, "ann", "m2", "hello").await;
+    assert_ne!(old, new);
+    let answer = bench.reply(&old, "Still here").await;
+    is_an_error(&answer, StatusCode::CONFLICT, "superseded");
+    assert_eq!(answer.body["error"]["details"]["conversation"], new);
 }
 
 #[tokio::test]

@@ -24,9 +24,9 @@ use tandem_domain::{
     channel::{Receipt, SendError},
     message::{Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
     reading::{Candidate, Passage, Query, Reading, Trainer, TrainingSet, Understanding},
-    store::Store,
 };
 use tandem_engine::{Config, Engine, Parts, Site, files::Files, packs::PackSet, seal::SealKey};
+use tandem_store::SqliteOptions;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
@@ -108,12 +108,12 @@ pub async fn bench() -> Bench {
 }
 
 pub async fn bench_with(config: ApiConfig) -> Bench {
-    let folder = tempfile::tempdir().unwrap();
-    let store = tandem_store::open_sqlite(folder.path().join("t.db"), Default::default()).unwrap();
-    bench_on(config, store, folder).await
+    build(config, Config::default(), SqliteOptions::default()).await
 }
 
-pub async fn bench_on(config: ApiConfig, store: Arc<dyn Store>, folder: TempDir) -> Bench {
+pub async fn build(config: ApiConfig, behaviour: Config, options: SqliteOptions) -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let store = tandem_store::open_sqlite(folder.path().join("t.db"), options).unwrap();
     let mut sites = Vec::new();
     for workspace in ["default", "other"] {
         let files = vec![
@@ -138,10 +138,8 @@ pub async fn bench_on(config: ApiConfig, store: Arc<dyn Store>, folder: TempDir)
         action: Arc::new(NoAction),
         files: Files::new(folder.path().join("files")),
         seal: SealKey::generate(),
-        config: Config {
-            send_attempts: 1,
-            ..Config::default()
-        },
+        clock: Arc::new(Timestamp::now),
+        config: behaviour,
     });
     let connect = |workspace: &str, id: &str, channel: Arc<dyn Channel>| {
         let account = Account {
@@ -444,6 +442,8 @@ impl Understanding for Known {
 #[derive(Default)]
 pub struct Pretend {
     pub refuse: Mutex<bool>,
+    pub panic: Mutex<bool>,
+    pub hang: Mutex<bool>,
     last: Mutex<Option<Reload>>,
 }
 
@@ -454,6 +454,11 @@ impl Reloads for Pretend {
     }
 
     async fn reload(&self, _: &WorkspaceId) -> Reload {
+        let hang = *self.hang.lock().unwrap();
+        if hang {
+            std::future::pending::<()>().await;
+        }
+        assert!(!*self.panic.lock().unwrap(), "told to panic");
         let refused = *self.refuse.lock().unwrap();
         let problem = Problem {
             severity: "error".to_owned(),
