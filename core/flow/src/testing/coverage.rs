@@ -23,9 +23,7 @@ impl Reached {
             let Some(step) = &line.step else { continue };
             match line.kind.as_str() {
                 "step" => {
-                    if !self.steps.contains(step) {
-                        self.steps.insert(step.clone());
-                    }
+                    self.steps.insert(step.clone());
                 }
                 "skip" if line.text.ends_with("its `if` does not hold") => {
                     self.others.insert(format!("{step} not"));

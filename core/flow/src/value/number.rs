@@ -199,7 +199,7 @@ fn words(lower: &str) -> Vec<Number> {
             } else if next >= 1_000.0 && current < 1_000.0 {
                 total += current * next;
                 current = 0.0;
-            } else if (last >= 20.0 && last < 100.0 && next < 10.0)
+            } else if ((20.0..100.0).contains(&last) && next < 10.0)
                 || ((last == 100.0 || last >= 1_000.0) && next < 100.0)
             {
                 current += next;
@@ -425,12 +425,7 @@ fn is_deliberate(lower: &str, number: &Number) -> bool {
                 ))
                 && next != "of"
         }
-        Form::Han { measured } => {
-            measured
-                || super::normal::clauses(lower)
-                    .iter()
-                    .any(|clause| *clause == number.span)
-        }
+        Form::Han { measured } => measured || super::normal::clauses(lower).contains(&number.span),
     }
 }
 

@@ -1,5 +1,5 @@
 //! Small packs and short transcripts for the stepper's tests.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
