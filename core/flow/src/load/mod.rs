@@ -7,22 +7,27 @@
 pub(crate) mod build;
 mod files;
 mod hash;
+mod head;
+mod lua;
+mod names;
 mod validate;
 pub(crate) mod yaml;
 
 use std::{collections::BTreeMap, path::Path};
 
 use indexmap::IndexMap;
-use tandem_domain::Locale;
 
 use crate::{
     check,
     diagnostic::{Diagnostic, Problems, words},
-    model::{FaqNode, Flow, Limits, Pack, Response, Span, Trigger},
+    model::{FaqNode, Flow, Pack, Response, Span, Trigger},
     schema::table,
 };
 pub(crate) use build::Uses;
 use build::{Build, Names};
+use head::{Head, head};
+use lua::lua;
+use names::{collect_names, known_fields};
 use validate::Validator;
 pub(crate) use yaml::Node;
 
@@ -424,293 +429,4 @@ fn version(tree: &Node, problems: &mut Problems) {
             words("write `version: 1`", "请写 `version: 1`"),
         );
     }
-}
-
-/// pack.yaml.
-struct Head {
-    name: String,
-    locales: Vec<Locale>,
-    zone: jiff::tz::TimeZone,
-    zone_name: String,
-    default_skill: String,
-    default_skill_at: crate::diagnostic::Place,
-    limits: Limits,
-}
-
-fn head(file: u32, text: &str, problems: &mut Problems) -> Option<Head> {
-    let node = tree(file, text, &table::PACK, &[], problems)?;
-    let mut locales: Vec<Locale> = Vec::new();
-    for item in node.get("locales").and_then(Node::seq).unwrap_or_default() {
-        let tag = item.text().unwrap_or_default();
-        let fine = tag.len() <= 20
-            && tag.split('-').enumerate().all(|(at, part)| match at {
-                0 => (2..=3).contains(&part.len()) && part.chars().all(|c| c.is_ascii_lowercase()),
-                _ => {
-                    (2..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
-                }
-            });
-        if !fine {
-            problems.error(
-                "bad-locale",
-                item.place(),
-                words(
-                    format!("`{tag}` is no language tag"),
-                    format!("`{tag}` 不是语言标签"),
-                ),
-                words(
-                    "write it as `en`, `zh` or `pt-BR`",
-                    "请写成 `en`、`zh` 或 `pt-BR`",
-                ),
-            );
-        } else if locales.iter().any(|l| l.as_str() == tag) {
-            problems.error(
-                "duplicate-name",
-                item.place(),
-                words(format!("`{tag}` is here twice"), format!("`{tag}` 重复")),
-                words("remove one", "请删去一个"),
-            );
-        } else {
-            locales.push(Locale::new(tag));
-        }
-    }
-    if let Some(list) = node.get("locales")
-        && locales.is_empty()
-    {
-        problems.error(
-            "missing-key",
-            list.place(),
-            words("a pack needs a language", "业务包至少要有一种语言"),
-            words("write `locales: [en]`", "请写 `locales: [zh]`"),
-        );
-    }
-    let zone_name = node
-        .get("time_zone")
-        .and_then(Node::text)
-        .unwrap_or("UTC")
-        .to_owned();
-    let zone = match jiff::tz::TimeZone::get(&zone_name) {
-        Ok(zone) => zone,
-        Err(_) => {
-            let known: Vec<String> = jiff::tz::db()
-                .available()
-                .map(|name| name.to_string())
-                .collect();
-            let hint =
-                match crate::diagnostic::nearest(&zone_name, known.iter().map(String::as_str)) {
-                    Some(near) => words(
-                        format!("did you mean `{near}`?"),
-                        format!("是不是想写 `{near}`？"),
-                    ),
-                    None => words("write it as `Europe/Berlin`", "请写成 `Asia/Shanghai`"),
-                };
-            problems.error(
-                "unknown-zone",
-                node.get("time_zone").map_or(node.place(), Node::place),
-                words(
-                    format!("there is no time zone `{zone_name}`"),
-                    format!("没有时区 `{zone_name}`"),
-                ),
-                hint,
-            );
-            jiff::tz::TimeZone::UTC
-        }
-    };
-    let mut limits = Limits::default();
-    for (key, target) in [
-        ("attempts", &mut limits.attempts),
-        ("jumps", &mut limits.jumps),
-        ("steps_per_turn", &mut limits.steps_per_turn),
-        ("repair", &mut limits.repair),
-        ("session_minutes", &mut limits.session_minutes),
-    ] {
-        let Some(value) = node.get("limits").and_then(|l| l.get(key)) else {
-            continue;
-        };
-        match value.int().and_then(|n| u32::try_from(n).ok()) {
-            Some(n) if n > 0 => *target = n,
-            Some(_) => problems.error(
-                "wrong-type",
-                value.place(),
-                words(
-                    format!("`{key}` is at least 1"),
-                    format!("`{key}` 至少为 1"),
-                ),
-                words("remove it to use the default", "删去即使用默认值"),
-            ),
-            None => {}
-        }
-    }
-    let skill = node.get("default_skill");
-    let name = node.get("name").and_then(Node::text)?.to_owned();
-    (!locales.is_empty()).then_some(Head {
-        name,
-        locales,
-        zone,
-        zone_name,
-        default_skill: skill.and_then(Node::text).unwrap_or("general").to_owned(),
-        default_skill_at: skill.map_or(node.place(), Node::place),
-        limits,
-    })
-}
-
-/// Compiles the modules that compile, and loads each once: what a module does on loading shows
-/// here and not in a conversation.
-fn lua(sorted: &BTreeMap<&str, (u32, &str)>, problems: &mut Problems) -> tandem_lua::Program {
-    let mut sources: Vec<(&str, &str)> = sorted
-        .iter()
-        .filter(|(path, _)| path.ends_with(".luau"))
-        .map(|(path, (_, text))| (*path, *text))
-        .collect();
-    let report = |problems: &mut Problems, error: &tandem_lua::LuaError, path: &str, code| {
-        let path = error
-            .module
-            .as_deref()
-            .filter(|m| sorted.contains_key(m))
-            .unwrap_or(path);
-        let file = sorted.get(path).map_or(u32::MAX, |(file, _)| *file);
-        let line = error.line.unwrap_or(1);
-        let column = error.column.unwrap_or(1);
-        problems.error(
-            code,
-            Span { file, line, column },
-            words(
-                format!("this Lua module cannot be used: {}", error.message),
-                format!("无法使用这个 Lua 模块：{}", error.message),
-            ),
-            words(
-                "a module is `local m = {}`, functions `function m.name(value) … end`, and `return m`",
-                "模块的写法：`local m = {}`、若干 `function m.name(value) … end`，最后 `return m`",
-            ),
-        );
-    };
-    let program = match tandem_lua::Program::compile(sources.iter().copied()) {
-        Ok(program) => program,
-        Err(errors) => {
-            for error in &errors {
-                report(problems, error, "", "lua-syntax");
-            }
-            sources.retain(|(path, _)| !errors.iter().any(|e| e.module.as_deref() == Some(path)));
-            match tandem_lua::Program::compile(sources.iter().copied()) {
-                Ok(program) => program,
-                Err(_) => match tandem_lua::Program::compile(std::iter::empty::<(&str, &str)>()) {
-                    Ok(program) => program,
-                    Err(_) => unreachable!("no modules, no errors"),
-                },
-            }
-        }
-    };
-    let modules: Vec<String> = program.modules().map(str::to_owned).collect();
-    for module in modules {
-        if let Err(error) = program.functions(&module, &tandem_lua::Limits::default()) {
-            let path = program.path(&module).unwrap_or_default().to_owned();
-            report(problems, &error, &path, "lua-load");
-        }
-    }
-    program
-}
-
-fn collect_names(tree: &Node, names: &mut Names) {
-    let keys = |key: &str| {
-        let pairs = tree.get(key).and_then(Node::map).unwrap_or_default().iter();
-        pairs
-            .filter_map(|(k, _)| k.text().map(str::to_owned))
-            .collect::<Vec<_>>()
-    };
-    names.flows.extend(keys("flows"));
-    names.responses.extend(keys("responses"));
-    if let Some(faqs) = tree.get("faqs") {
-        faq_paths(faqs, "", names);
-    }
-    if let Some(flows) = tree.get("flows") {
-        step_ids(flows, names);
-    }
-}
-
-fn faq_paths(node: &Node, above: &str, names: &mut Names) {
-    for (key, item) in node.map().unwrap_or_default() {
-        let Some(name) = key.text() else { continue };
-        let path = if above.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{above}.{name}")
-        };
-        if let Some(items) = item.get("items") {
-            faq_paths(items, &path, names);
-        }
-        names.faqs.insert(path);
-    }
-}
-
-/// Every map of a tree.
-fn maps<'n>(node: &'n Node, found: &mut Vec<&'n Node>) {
-    if node.map().is_some() {
-        found.push(node);
-    }
-    for (_, value) in node.map().unwrap_or_default() {
-        maps(value, found);
-    }
-    for item in node.seq().unwrap_or_default() {
-        maps(item, found);
-    }
-}
-
-fn step_ids(flows: &Node, names: &mut Names) {
-    let mut found = Vec::new();
-    maps(flows, &mut found);
-    for node in found {
-        if let Some(id) = node.get("id").and_then(Node::text) {
-            names.step_ids.insert(id.to_owned());
-        }
-    }
-}
-
-/// The fields of slots that only operations with declared answers fill.
-fn known_fields(
-    trees: &Trees,
-    names: &Names,
-) -> std::collections::HashMap<String, BTreeMap<String, String>> {
-    let mut known: std::collections::HashMap<String, Option<BTreeMap<String, String>>> =
-        std::collections::HashMap::new();
-    let mut found = Vec::new();
-    for (_, tree) in trees {
-        for section in ["flows", "faqs"] {
-            if let Some(node) = tree.get(section) {
-                maps(node, &mut found);
-            }
-        }
-    }
-    for node in found {
-        let text = |key: &str| node.get(key).and_then(Node::text);
-        if let Some(slot) = text("save") {
-            let returns = text("http")
-                .and_then(build::split_name)
-                .and_then(|(c, o)| names.connections.get(c)?.get(o)?.returns.clone());
-            let entry = known
-                .entry(slot.to_owned())
-                .or_insert_with(|| Some(BTreeMap::new()));
-            match (entry.as_mut(), returns) {
-                (Some(fields), Some(returns)) => fields.extend(returns),
-                _ => *entry = None,
-            }
-        }
-        let mut filled: Vec<&str> = text("collect").into_iter().collect();
-        for key in ["set", "with"] {
-            let is_http = node.get("http").is_some() || node.get("lua").is_some();
-            if key == "with" && is_http {
-                continue;
-            }
-            for (slot, value) in node.get(key).and_then(Node::map).unwrap_or_default() {
-                if !value.is_null() {
-                    filled.extend(slot.text());
-                }
-            }
-        }
-        for slot in filled {
-            known.insert(slot.to_owned(), None);
-        }
-    }
-    known
-        .into_iter()
-        .filter_map(|(slot, fields)| Some((slot, fields?)))
-        .collect()
 }

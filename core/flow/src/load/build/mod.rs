@@ -1,10 +1,13 @@
 //! From validated nodes to the model. References are resolved here, where the node that makes
 //! them is at hand.
 
+mod calls;
 mod exprs;
 mod faqs;
 mod flows;
 mod others;
+mod people;
+mod questions;
 mod slots;
 mod steps;
 mod texts;

@@ -1,0 +1,292 @@
+//! Calls to the outside, and the values handed over.
+
+use tandem_domain::Value;
+
+use super::{
+    super::yaml::{Kind as NodeKind, Node, Style},
+    Build,
+    flows::Draft,
+    split_name,
+    steps::{number, span},
+};
+use crate::{
+    diagnostic::words,
+    model::{AfterBlock, Arg, Args, ErrorKey, HttpStep, SlotKind, StepKind, StepRef},
+};
+
+/// Codes of `on_error` besides HTTP statuses.
+const ERROR_CODES: [&str; 7] = [
+    "timeout",
+    "unavailable",
+    "refused",
+    "too_large",
+    "bad_response",
+    "script",
+    "unknown",
+];
+
+impl Build<'_> {
+    pub(super) fn save(&mut self, node: &Node) -> Option<String> {
+        let name = node.get("save").and_then(|n| self.slot_name(n))?;
+        self.uses.filled.insert(name.clone());
+        Some(name)
+    }
+
+    pub(super) fn http(
+        &mut self,
+        draft: &mut Draft,
+        node: &Node,
+        value: &Node,
+        at: StepRef,
+    ) -> Option<StepKind> {
+        let operation = self.operation(node, value);
+        let with = self.args(node.get("with"));
+        let save = self.save(node);
+        let keys = node
+            .get("once_per")
+            .map(Node::one_or_many)
+            .unwrap_or_default();
+        let once_per = keys.iter().filter_map(|n| self.expr(n)).collect();
+        if let (Some((at, _)), None) = (node.pair("for"), node.get("once_per")) {
+            self.problems.error(
+                "unknown-key",
+                at.place(),
+                words(
+                    "`for` belongs to `once_per`",
+                    "`for` 要和 `once_per` 一起使用",
+                ),
+                words(
+                    "add `once_per: [order_no]`, or remove it",
+                    "请添加 `once_per: [order_no]`，或删去",
+                ),
+            );
+        }
+        let mut on_error = Vec::new();
+        for (key, steps) in node.get("on_error").and_then(Node::map).unwrap_or_default() {
+            let text = key.text().unwrap_or_default();
+            let status =
+                text.len() == 3 && text.parse::<u16>().is_ok_and(|s| (100..600).contains(&s));
+            let key_of = if text == "other" {
+                ErrorKey::Other
+            } else if status || ERROR_CODES.contains(&text) {
+                ErrorKey::Code(text.to_owned())
+            } else {
+                let known = ["other"].into_iter().chain(ERROR_CODES);
+                self.problems.error(
+                    "unknown-error",
+                    key.place(),
+                    words(
+                        format!("`{text}` is no HTTP status and no error code"),
+                        format!("`{text}` 既不是 HTTP 状态码，也不是错误码"),
+                    ),
+                    match crate::diagnostic::nearest(text, known.clone()) {
+                        Some(near) => words(
+                            format!("did you mean `{near}`?"),
+                            format!("是不是想写 `{near}`？"),
+                        ),
+                        None => {
+                            let list: Vec<&str> = known.collect();
+                            words(
+                                format!("write a status as 404, or one of: {}", list.join(", ")),
+                                format!("请写状态码（如 404），或以下之一：{}", list.join("、")),
+                            )
+                        }
+                    },
+                );
+                continue;
+            };
+            let label = format!("on_error.{text}");
+            if let Some(block) = self.branch_as(draft, steps, &label, at, AfterBlock::Next) {
+                on_error.push((key_of, block));
+            }
+        }
+        let (connection, operation) = operation?;
+        Some(StepKind::Http(Box::new(HttpStep {
+            connection,
+            operation,
+            with,
+            save,
+            write: node.get("effect").and_then(Node::text) == Some("write"),
+            once_per,
+            once_for: span(node, "for"),
+            retry: number(node, "retry"),
+            timeout: span(node, "timeout"),
+            on_error,
+        })))
+    }
+
+    /// `connection.operation`, with the arguments its path needs.
+    pub(super) fn operation(&mut self, node: &Node, value: &Node) -> Option<(String, String)> {
+        let text = value.text()?;
+        let Some((connection, operation)) = split_name(text) else {
+            self.problems.error(
+                "wrong-type",
+                value.place(),
+                words(
+                    "`http` takes `connection.operation`",
+                    "`http` 应写作 `连接.操作`",
+                ),
+                words(
+                    "write `http: shop.find_order`; both are declared in connections.yaml",
+                    "请写成 `http: shop.find_order`，两者都在 connections.yaml 中声明",
+                ),
+            );
+            return None;
+        };
+        let Some(known) = self.names.connections.get(connection) else {
+            let names: Vec<String> = self.names.connections.keys().cloned().collect();
+            let none = words(
+                "declare it in connections.yaml",
+                "请在 connections.yaml 中声明",
+            );
+            self.unknown(
+                "unknown-connection",
+                value.place(),
+                ("connection", "连接"),
+                connection,
+                &names,
+                none,
+            );
+            return None;
+        };
+        let Some(found) = known.get(operation).cloned() else {
+            let names: Vec<String> = known.keys().cloned().collect();
+            let at = value.inside(connection.len() + 1, self.problems);
+            let none = words(
+                "declare it in connections.yaml",
+                "请在 connections.yaml 中声明",
+            );
+            let (en, zh) = (
+                format!("operation of `{connection}` called"),
+                format!("`{connection}` 操作"),
+            );
+            self.unknown("unknown-operation", at, (&en, &zh), operation, &names, none);
+            return None;
+        };
+        for name in &found.placeholders {
+            if node.get("with").and_then(|w| w.get(name)).is_none() {
+                self.problems.error(
+                    "missing-argument",
+                    value.place(),
+                    words(
+                        format!("the path of `{text}` needs `{name}`"),
+                        format!("`{text}` 的路径需要 `{name}`"),
+                    ),
+                    words(
+                        format!("add `with: {{{name}: \"{{{{ … }}}}\"}}`"),
+                        format!("请添加 `with: {{{name}: \"{{{{ … }}}}\"}}`"),
+                    ),
+                );
+            }
+        }
+        if found.method == "DELETE" && node.get("effect").is_none() {
+            self.problems.warn(
+                "write-effect",
+                value.place(),
+                words(
+                    format!("`{text}` deletes something, yet may be repeated by a correction"),
+                    format!("`{text}` 会删除内容，但更正时可能被重复执行"),
+                ),
+                words("add `effect: write`", "请添加 `effect: write`"),
+            );
+        }
+        Some((connection.to_owned(), operation.to_owned()))
+    }
+
+    /// Named values for slots of the pack.
+    pub(super) fn slot_args(&mut self, node: Option<&Node>) -> Args {
+        for (key, value) in node.and_then(Node::map).unwrap_or_default() {
+            if let Some(name) = self.slot_name(key) {
+                self.uses.filled.insert(name.clone());
+                self.check_fits(&name, value);
+            }
+        }
+        self.args(node)
+    }
+
+    /// Whether a value as written suits the slot's type.
+    pub(super) fn check_fits(&mut self, name: &str, node: &Node) {
+        let Some(text) = node.text() else { return };
+        if node.is_null() || text.contains("{{") || text.contains("{%") {
+            return;
+        }
+        let Some(slot) = self.slots.get(name) else {
+            return;
+        };
+        let (fits, en, zh): (bool, String, String) = match &slot.kind {
+            SlotKind::Integer { .. } => (
+                text.parse::<i64>().is_ok(),
+                "a whole number".into(),
+                "整数".into(),
+            ),
+            SlotKind::Number { .. } => (node.number().is_some(), "a number".into(), "数字".into()),
+            SlotKind::Boolean => (
+                matches!(text, "true" | "false" | "True" | "False"),
+                "`true` or `false`".into(),
+                "`true` 或 `false`".into(),
+            ),
+            SlotKind::Date => (
+                text.parse::<jiff::civil::Date>().is_ok(),
+                "a date, as 2025-03-17".into(),
+                "日期，如 2025-03-17".into(),
+            ),
+            SlotKind::Time => (
+                text.parse::<jiff::civil::Time>().is_ok(),
+                "a time, as 14:30".into(),
+                "时间，如 14:30".into(),
+            ),
+            SlotKind::Choice { options } => {
+                let list: Vec<&str> = options.keys().map(String::as_str).collect();
+                (
+                    options.contains_key(text),
+                    format!("one of {}", list.join(", ")),
+                    format!("以下之一：{}", list.join("、")),
+                )
+            }
+            _ => (true, String::new(), String::new()),
+        };
+        if !fits {
+            self.problems.error(
+                "wrong-type",
+                node.place(),
+                words(
+                    format!("the slot `{name}` cannot be `{text}`"),
+                    format!("槽位 `{name}` 的值不能是 `{text}`"),
+                ),
+                words(format!("it takes {en}"), format!("应为{zh}")),
+            );
+        }
+    }
+
+    /// Named values of any kind.
+    pub(super) fn args(&mut self, node: Option<&Node>) -> Args {
+        let mut args = Args::new();
+        for (key, value) in node.and_then(Node::map).unwrap_or_default() {
+            self.check_secret(key, value);
+            if let Some(arg) = self.arg(value) {
+                args.push((key.text().unwrap_or_default().to_owned(), arg));
+            }
+        }
+        args
+    }
+
+    pub(super) fn arg(&mut self, node: &Node) -> Option<Arg> {
+        Some(match &node.kind {
+            NodeKind::Scalar { text, style } => {
+                if text.contains("{{") || text.contains("{%") {
+                    return self.template(node).map(Arg::Template);
+                }
+                let value = match style {
+                    Style::Plain => node.value(),
+                    _ => Value::String(text.clone()),
+                };
+                Arg::Literal {
+                    source: text.clone(),
+                    value,
+                }
+            }
+            NodeKind::Seq(items) => Arg::List(items.iter().filter_map(|n| self.arg(n)).collect()),
+            NodeKind::Map(_) => Arg::Map(self.args(Some(node))),
+        })
+    }
+}
