@@ -334,8 +334,16 @@ impl Simulator {
         }))
     }
 
-    /// An API event arrives.
+    /// An API event arrives. `page` with a `url` (and `seconds`) is the visitor on a page, as the
+    /// web channel sends it.
     pub fn event(&mut self, name: &str, data: Value) -> Vec<Output> {
+        if name == "page"
+            && let Some(url) = data.get("url").and_then(Value::as_str)
+        {
+            let seconds = data.get("seconds").and_then(Value::as_u64).unwrap_or(0);
+            let url = url.to_owned();
+            return self.page(&url, seconds);
+        }
         self.turn(Event::Signal {
             name: name.to_owned(),
             data,
