@@ -2,7 +2,7 @@
 //! [`store_conformance!`](crate::store_conformance) makes a test of each.
 //!
 //! * [`samples`] – rows to write;
-//! * [`guards`], [`rows`], [`clock`], [`outbox`] – each guard, each write with the reads that show it;
+//! * [`guards`], [`rows`], [`transcripts`], [`clock`], [`outbox`] – each guard, each write with the reads that show it;
 //! * [`many`] – concurrent committers;
 //! * [`tenants`] – no read and no write reaches another workspace;
 //! * [`lasting`] – what is there after closing and opening again.
@@ -26,6 +26,7 @@ pub mod many;
 pub mod outbox;
 pub mod rows;
 pub mod tenants;
+pub mod transcripts;
 
 /// One database, empty at first.
 #[async_trait]
@@ -81,13 +82,6 @@ behaviours! { $
         a_second_event_with_the_same_key_is_skipped,
         inbox_rows_wait_in_order_until_worked_off,
         a_dead_inbox_row_no_longer_waits,
-        conversations_are_listed_newest_first_and_paged,
-        conversations_are_filtered,
-        a_conversation_moves_between_filters,
-        messages_are_paged_in_order,
-        lane_messages_cross_conversations,
-        delivery_of_a_message_changes_alone,
-        a_message_is_found_by_its_client_id,
         events_are_numbered_densely,
         the_journal_is_in_order,
         tickets_are_listed_newest_first,
@@ -96,6 +90,14 @@ behaviours! { $
         odd_texts_come_back_as_they_were,
         depths_count_what_waits,
         ping_answers;
+    transcripts:
+        conversations_are_listed_newest_first_and_paged,
+        conversations_are_filtered,
+        a_conversation_moves_between_filters,
+        messages_are_paged_in_order,
+        lane_messages_cross_conversations,
+        delivery_of_a_message_changes_alone,
+        a_message_is_found_by_its_client_id;
     clock:
         timers_fire_when_due_and_once,
         a_timer_is_replaced_by_its_key_and_cancelled_by_it,
