@@ -915,6 +915,7 @@ fn around(draft: &Draft, lane: &Lane) -> Around {
     let conversation = json!({
         "id": c.id, "channel": c.channel, "account": c.account, "tags": c.tags,
         "session": c.session, "started_at": c.created_at, "status": c.status,
+        "routing_state": c.routing_state,
         "first": lane.version.is_none(),
     });
     Around {
