@@ -347,12 +347,7 @@ impl Config {
     /// JSON Schema of the file, for editors.
     #[must_use]
     pub fn schema() -> serde_json::Value {
-        let mut schema = schemars::schema_for!(Self);
-        schema.insert(
-            "$id".to_owned(),
-            "https://tandem.example/config.schema.json".into(),
-        );
-        schema.to_value()
+        schemars::schema_for!(Self).to_value()
     }
 
     /// The database file.

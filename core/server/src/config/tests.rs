@@ -332,3 +332,80 @@ fn secrets_come_from_the_environment_or_a_file() {
         Err(SecretError::Empty(_))
     ));
 }
+
+#[test]
+fn a_generated_key_is_kept_and_only_the_owner_can_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config {
+        data_dir: folder.path().join("data"),
+        ..Config::default()
+    };
+    let env = Environment::default();
+    let first = config.seal_key(&env).unwrap();
+    assert_eq!(first.bytes(), config.seal_key(&env).unwrap().bytes());
+    let web = config
+        .web_account("web", &WebAccount::default(), &env)
+        .unwrap();
+    web.validate().unwrap();
+    assert_ne!(web.keys[0].secret.as_bytes(), first.bytes());
+    let again = config
+        .web_account("web", &WebAccount::default(), &env)
+        .unwrap();
+    assert_eq!(web.keys, again.keys);
+    let kept = config.data_dir.join("keys").join("seal.key");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&kept).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // A damaged key is never replaced: what is sealed under it would be lost.
+    std::fs::write(&kept, "hunter2").unwrap();
+    let error = config.seal_key(&env).unwrap_err();
+    assert!(!format!("{error:?}{error}").contains("hunter2"));
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "hunter2");
+}
+
+#[test]
+fn secrets_that_are_missing_or_too_short_stop_the_server() {
+    let config = load(
+        "api:\n  tokens:\n    - {name: crm, scopes: [admin], secret: {env: CRM}}\n\
+         secrets: {seal_key: {env: SEAL}}\n\
+         channels: {web: {accounts: {web: {keys: [{id: a, secret: {env: WEB}}]}}}}\n",
+    )
+    .unwrap();
+    let account = &config.channels.web.accounts["web"];
+    for short in [None, Some("hunter2")] {
+        let env = match short {
+            None => Environment::default(),
+            Some(short) => Environment::from([("CRM", short), ("SEAL", short), ("WEB", short)]),
+        };
+        let errors = [
+            config.api(&env).map(|_| ()).unwrap_err(),
+            config.seal_key(&env).map(|_| ()).unwrap_err(),
+            config
+                .web_account("web", account, &env)
+                .map(|_| ())
+                .unwrap_err(),
+        ];
+        for error in errors {
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+    let token = "x".repeat(32);
+    let env = Environment::from([
+        ("CRM", token.clone()),
+        ("SEAL", "0f".repeat(32)),
+        ("WEB", token.clone()),
+    ]);
+    assert_eq!(
+        config.api(&env).unwrap().tokens[0].hash,
+        tandem_api::Token::hash(&token)
+    );
+    assert_eq!(config.seal_key(&env).unwrap().bytes(), [15; 32]);
+    assert_eq!(
+        config.web_account("web", account, &env).unwrap().keys[0].secret,
+        token
+    );
+}
