@@ -100,6 +100,16 @@ impl Server {
         Ok(())
     }
 
+    /// Starts it again on the same data and the address it had.
+    ///
+    /// # Errors
+    /// When it ends before it listens.
+    pub async fn restart_on(&mut self, address: &str) -> anyhow::Result<()> {
+        self.environment
+            .push(("TANDEM__SERVER__LISTEN".into(), address.into()));
+        self.restart().await
+    }
+
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
