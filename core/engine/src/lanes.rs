@@ -27,6 +27,8 @@ pub(crate) struct Lane {
     /// The stored version; none before the first commit.
     pub version: Option<u64>,
     pub contact: Contact,
+    /// No row of this contact is stored yet.
+    pub contact_is_new: bool,
     /// The contact's sensitive attributes, sealed at rest.
     pub private: Map,
     pub conversation: Conversation,

@@ -185,6 +185,7 @@ impl Engine {
         Ok(Some(Lane {
             version: Some(row.version),
             contact,
+            contact_is_new: false,
             private,
             conversation,
             state,
@@ -235,6 +236,7 @@ impl Engine {
             .store
             .contact_of(&cell.workspace, &event.account, &event.sender.id)
             .await?;
+        let contact_is_new = known.is_none();
         let contact = known.unwrap_or_else(|| draft::new_contact(&event.account, &event.sender, now));
         let view = site.packs.view();
         let locale = self.locale_of(&view, contact.locale.as_ref(), &event.sender);
@@ -264,6 +266,7 @@ impl Engine {
                 resolved_at: None,
             },
             contact,
+            contact_is_new,
             private: Map::new(),
             state: State::default(),
             key: None,
@@ -627,6 +630,13 @@ impl Engine {
             lane: cell.id,
             version: lane.version,
         });
+        if lane.contact_is_new {
+            // Another lane of the same person may begin in this moment.
+            commit.guards.push(Guard::NoContact {
+                account: draft.contact.account.clone(),
+                native_id: draft.contact.native_id.clone(),
+            });
+        }
         cause.settle(&mut commit, now, fused);
         commit.writes.append(&mut draft.writes);
         let version = lane.version.unwrap_or(0) + 1;
@@ -674,6 +684,7 @@ impl Engine {
             Outcome::Committed => {}
         }
         lane.version = Some(version);
+        lane.contact_is_new = false;
         lane.conversation = draft.conversation;
         lane.contact = draft.contact;
         let lines = self.announce(cell, &mut lane, cause, draft.lines, !draft.actions.is_empty());
