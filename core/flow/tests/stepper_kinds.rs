@@ -69,6 +69,43 @@ flows:
 }
 
 #[test]
+fn a_value_button_answers_the_question_after_it() {
+    let flow = r"
+slots:
+  n: {type: integer}
+  m: {type: integer}
+faqs:
+  cost: {title: Costs, phrases: [how much is delivery], answer: faq_cost}
+responses:
+  faq_cost:
+    - text: Five euros.
+      buttons: [{label: More, url: 'https://x.test'}]
+  offer:
+    - text: We have these.
+      buttons: [{label: Small pack, value: '6'}, {label: Large pack, value: '12'}]
+flows:
+  eggs:
+    start_when: {phrases: [buy some eggs]}
+    steps:
+      - say: offer
+      - {collect: n, ask: How many?}
+      - {collect: m, ask: And cartons?}
+      - say: '{{ n }} and {{ m }}.'
+";
+    let mut chat = Chat::new(&pack(flow, &[]));
+    assert_eq!(chat.user("buy some eggs"), ["says offer", "asks n"]);
+    assert_eq!(
+        chat.user("how much is delivery"),
+        ["says faq_cost", "asks n"]
+    );
+    assert_eq!(chat.press("Small pack"), ["asks m"]);
+    // Later it is a correction, not an answer to the next question.
+    assert_eq!(chat.press("Large pack"), ["asks m"]);
+    assert_eq!(chat.user("2"), ["12 and 2."]);
+    assert_eq!(chat.press("Small pack"), ["says expired"]);
+}
+
+#[test]
 fn collect_goes_back_repeats_and_always_asks() {
     let flow = r"
 slots:

@@ -112,6 +112,14 @@ impl Run<'_> {
             .map(|b| b.token.clone())
     }
 
+    /// The open question is the one that followed the message at this place.
+    fn asks_right_after(&self, from: &From) -> bool {
+        self.state
+            .frames
+            .last()
+            .is_some_and(|f| f.id == from.frame && f.pc.block == from.at.block && f.pc > from.at)
+    }
+
     fn belongs_to_open(&self, button: &Button) -> bool {
         let (Some(frame), Some(from)) = (self.state.frames.last(), &button.from) else {
             return false;
@@ -203,8 +211,8 @@ impl Run<'_> {
             }
             Press::Value { value } => match self.open_slot() {
                 Some(_)
-                    if self.state.frames.last().is_some_and(|f| f.id == from.frame)
-                        && (open_here || self.state.shown.contains(&button.token)) =>
+                    if open_here
+                        || self.slot_after(from).is_none() && self.asks_right_after(from) =>
                 {
                     self.answer_with_value(value);
                 }

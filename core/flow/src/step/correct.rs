@@ -82,6 +82,11 @@ impl Run<'_> {
 
     /// Whether the message mends an earlier answer; if so, it is done.
     pub fn correct(&mut self, input: &Input<'_>) -> bool {
+        self.correct_values(input, true)
+    }
+
+    /// `naming`: a slot that is named without a value is asked for again.
+    pub fn correct_values(&mut self, input: &Input<'_>, naming: bool) -> bool {
         let Some(place) = self.top_place() else {
             return false;
         };
@@ -113,7 +118,10 @@ impl Run<'_> {
                 return true;
             }
             // A slot is named, but no value for it.
-            if marked && let Some(candidate) = named(&candidates, &input.words.lower) {
+            if marked
+                && naming
+                && let Some(candidate) = named(&candidates, &input.words.lower)
+            {
                 if candidate.committed {
                     self.builtin("already_done", Map::new());
                     self.ask_again();

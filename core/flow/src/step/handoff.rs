@@ -142,7 +142,9 @@ impl Run<'_> {
                 Target::Trigger(index) if index < self.current.triggers.len() => Some(index),
                 _ => None,
             });
-        if let Some(index) = by_phrase.or(by_reading) {
+        if let Some(index) = by_phrase.or(by_reading)
+            && self.trigger_holds(index)
+        {
             self.pull_trigger(index, "the customer asks for a person");
             return true;
         }
@@ -159,6 +161,19 @@ impl Run<'_> {
             return true;
         }
         false
+    }
+
+    /// Its `if`, where it has one beside its phrases.
+    fn trigger_holds(&mut self, index: usize) -> bool {
+        let pack = self.current.clone();
+        let Some(trigger) = pack.triggers.get(index) else {
+            return false;
+        };
+        let place = self.outside();
+        trigger
+            .cond
+            .as_ref()
+            .is_none_or(|cond| self.test(&place, cond))
     }
 
     pub fn pull_trigger(&mut self, index: usize, why: &str) {
@@ -180,7 +195,13 @@ impl Run<'_> {
         let pack = self.current.clone();
         let place = self.outside();
         for (index, trigger) in pack.triggers.iter().enumerate() {
-            let Some(cond) = &trigger.cond else { continue };
+            let Some(cond) = trigger
+                .cond
+                .as_ref()
+                .filter(|_| trigger.phrases.0.is_empty())
+            else {
+                continue;
+            };
             if !self.test(&place, cond) {
                 self.state.fired.remove(&index);
                 continue;

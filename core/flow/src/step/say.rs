@@ -1,7 +1,5 @@
 //! Messages: the variation that holds, its words in the customer's language, its buttons.
 
-use std::sync::Arc;
-
 use tandem_domain::{
     Map, Value,
     message::{Card, Choice, Content, Media, MediaKind, Part},
@@ -52,35 +50,30 @@ pub(super) struct Sending {
 impl Run<'_> {
     /// The words of a `say`, `ask` or `confirm`; none where no variation's condition holds.
     pub fn compose(&mut self, place: &Place, say: &Say) -> Option<Draft> {
-        let (name, response): (Option<&str>, Arc<Response>) = match say {
-            Say::Inline(response) => (None, response.clone()),
+        let (pack, current) = (place.pack.clone(), self.current.clone());
+        let (name, response): (Option<&str>, &Response) = match say {
+            Say::Inline(response) => (None, response),
             Say::Response(name) => {
-                let pack = place.pack.clone();
-                let Some(response) = pack
+                let found = pack
                     .responses
                     .get(name)
-                    .or_else(|| self.current.responses.get(name))
-                else {
+                    .or_else(|| current.responses.get(name));
+                let Some(response) = found else {
                     self.line("say", &format!("there is no response `{name}`"), place);
                     return None;
                 };
-                (Some(name.as_str()), Arc::new(response.clone()))
+                (Some(name.as_str()), response)
             }
         };
-        let message = self.variation(place, &response)?;
-        let mut draft = self.fill(place, &message);
-        draft.says = name.map(str::to_owned);
-        Some(draft)
-    }
-
-    fn variation(&mut self, place: &Place, response: &Response) -> Option<Message> {
         for variation in &response.variations {
             let holds = match &variation.cond {
                 Some(cond) => self.test(place, cond),
                 None => true,
             };
             if holds {
-                return Some(variation.message.clone());
+                let mut draft = self.fill(place, &variation.message);
+                draft.says = name.map(str::to_owned);
+                return Some(draft);
             }
         }
         self.line("say", "no variation's `if` holds: nothing is said", place);

@@ -316,7 +316,8 @@ impl Run<'_> {
             self.confirmed(answer.yes);
             return;
         }
-        if self.correct(input) {
+        let agrees = judged.as_ref().is_some_and(|answer| answer.yes);
+        if self.correct_values(input, !agrees) {
             return;
         }
         // "Yes, any fees?": nothing is written before that is answered.
@@ -328,7 +329,13 @@ impl Run<'_> {
             .any(|word| input.words.lower.contains(word));
         match judged {
             Some(answer) if !(answer.yes && but) => self.confirmed(answer.yes),
-            _ => self.failed_confirm(),
+            _ => match self.typed_number(text) {
+                Some(token) if self.question_has_buttons() => {
+                    self.note("match", "the number of a button");
+                    self.press(&token);
+                }
+                _ => self.failed_confirm(),
+            },
         }
     }
 
