@@ -212,19 +212,33 @@ const KEPT: usize = 500;
 pub(crate) struct Problems {
     /// path, text.
     files: Vec<(String, String)>,
+    others: Vec<(String, String)>,
     list: Vec<Diagnostic>,
 }
 
 impl Problems {
+    /// A file of the pack; the numbers are those of [`crate::model::Pack::files`].
     pub fn add_file(&mut self, path: &str, text: &str) -> u32 {
         self.files.push((path.to_owned(), text.to_owned()));
         u32::try_from(self.files.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// A file that is no part of the pack: not read, or shipped. Numbered from the top down.
+    pub fn add_other(&mut self, path: &str, text: &str) -> u32 {
+        self.others.push((path.to_owned(), text.to_owned()));
+        u32::MAX - u32::try_from(self.others.len()).unwrap_or(u32::MAX / 2)
+    }
+
+    fn file(&self, number: u32) -> Option<&(String, String)> {
+        let other = (u32::MAX - number).checked_sub(1);
+        self.files
+            .get(number as usize)
+            .or_else(|| self.others.get(other? as usize))
+    }
+
     pub fn line(&self, span: Span) -> &str {
         let line = (span.line as usize).saturating_sub(1);
-        self.files
-            .get(span.file as usize)
+        self.file(span.file)
             .and_then(|(_, text)| text.lines().nth(line))
             .unwrap_or("")
     }
@@ -253,8 +267,7 @@ impl Problems {
             return;
         }
         let path = self
-            .files
-            .get(at.span.file as usize)
+            .file(at.span.file)
             .map_or("", |(path, _)| path)
             .to_owned();
         let line = self.line(at.span);
@@ -293,16 +306,13 @@ impl Problems {
         message: Words,
         hint: Words,
     ) {
-        let file = self.add_file(path, "");
+        let file = self.add_other(path, "");
         self.error(code, Span { file, ..at }, message, hint);
     }
 
     /// `main.flow.yaml:12`
     pub fn describe(&self, span: Span) -> String {
-        let path = self
-            .files
-            .get(span.file as usize)
-            .map_or("", |(path, _)| path);
+        let path = self.file(span.file).map_or("", |(path, _)| path);
         format!("{path}:{}", span.line)
     }
 

@@ -77,7 +77,7 @@ impl Default for Limits {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Span {
-    /// Index into [`Pack::files`].
+    /// Index into [`Pack::files`]; past its end for what is shipped.
     pub file: u32,
     pub line: u32,
     pub column: u32,

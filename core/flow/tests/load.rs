@@ -521,3 +521,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn places_count_the_files_of_the_pack() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("pack.yaml", HEAD);
+    write("a.yaml", "nothing here is read\n");
+    write(
+        "b.flow.yaml",
+        "flows:\n  a:\n    start_when: {phrases: [hello bot]}\n    steps: [{say: Hi there.}]\n",
+    );
+    let loaded = load_dir(folder.path());
+    assert_eq!(loaded.diagnostics[0].code, "ignored-file");
+    let pack = loaded.pack.unwrap();
+    let span = pack.flows["a"].span;
+    assert_eq!(pack.files[span.file as usize].0, "b.flow.yaml");
+    let shipped = pack.flows["cancelled"].span;
+    assert!(pack.files.get(shipped.file as usize).is_none());
+}

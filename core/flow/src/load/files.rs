@@ -14,7 +14,7 @@ const DEPTH_MAX: usize = 8;
 
 /// Reports a problem with a file that is not read.
 fn refuse(problems: &mut Problems, path: &str, code: &'static str, message: Words, hint: Words) {
-    let file = problems.add_file(path, "");
+    let file = problems.add_other(path, "");
     problems.error(
         code,
         Span {
@@ -127,7 +127,7 @@ impl Walk<'_> {
             } else if wanted(&path) {
                 self.file(&entry.path(), path);
             } else if prefix.is_empty() && (path.ends_with(".yaml") || path.ends_with(".yml")) {
-                let file = self.problems.add_file(&path, "");
+                let file = self.problems.add_other(&path, "");
                 let stem = path
                     .rsplit_once('.')
                     .map_or(path.as_str(), |(stem, _)| stem);
@@ -246,7 +246,7 @@ fn decode(problems: &mut Problems, path: &str, bytes: Vec<u8>) -> Option<String>
             let text = String::from_utf8_lossy(&bytes[..valid]).into_owned();
             let line = text.matches('\n').count() + 1;
             let column = text.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-            let file = problems.add_file(path, &String::from_utf8_lossy(&bytes));
+            let file = problems.add_other(path, &String::from_utf8_lossy(&bytes));
             let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             problems.error(
                 "encoding",

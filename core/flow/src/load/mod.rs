@@ -1,8 +1,8 @@
 //! Files to a pack, with every problem placed.
 //!
 //! [`files`] reads and caps; [`yaml`] makes trees that know where everything stands; [`validate`]
-//! holds them against the table of [`crate::schema`]; [`build`] resolves names and compiles. A
-//! file that fails one stage is left out of the next, so that one slip does not hide another.
+//! holds them against the table of [`crate::schema`]; [`build`] resolves names and compiles. Each
+//! stage goes on behind a slip, so that one does not hide another.
 
 pub(crate) mod build;
 mod files;
@@ -166,7 +166,7 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         }
     }
 
-    let shipped_file = problems.add_file(SHIPPED_PATH, SHIPPED);
+    let shipped_file = problems.add_other(SHIPPED_PATH, SHIPPED);
     let shipped = tree(shipped_file, SHIPPED, &table::FLOW_FILE, &[], problems)?;
     for (_, tree) in &flow_trees {
         version(tree, problems);
