@@ -168,6 +168,11 @@ impl<'a> Run<'a> {
             });
             state.secrets_changed |= secrets != state.secrets.len();
         }
+        // Links are only kept for their numbers under the last messages.
+        let shown = &state.shown;
+        state
+            .buttons
+            .retain(|b| !matches!(b.act, Press::Link { .. }) || shown.contains(&b.token));
         while state.buttons.len() > super::state::MAX_BUTTONS {
             state.buttons.pop_front();
         }

@@ -91,7 +91,10 @@ pub fn position(folded: &str, count: usize) -> Option<usize> {
         "选项", "选", "我要", "要",
     ] {
         if let Some(shorter) = rest.strip_prefix(lead) {
-            rest = shorter.trim_start();
+            // "No 2" is a number, "no one" is not.
+            if lead != "no " || shorter.starts_with(|c: char| c.is_ascii_digit()) {
+                rest = shorter.trim_start();
+            }
         }
     }
     for tail in [
@@ -282,6 +285,8 @@ mod tests {
             ("damaged", Some(0)),
             ("arived damaged", Some(0)),
             ("3", None),
+            ("no one", None),
+            ("no 2", Some(1)),
             ("how much is delivery", None),
             ("not arrived damaged", None),
         ] {
