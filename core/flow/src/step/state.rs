@@ -184,6 +184,20 @@ impl State {
         }
     }
 
+    /// A scope of its own with the values of another, sensitive ones included.
+    pub(crate) fn copy_scope(&mut self, from: u64, values: Scope) -> u64 {
+        let id = self.fresh_id();
+        for (name, held) in &values.slots {
+            if let (true, Some(value)) = (held.secret, self.secrets.get(&format!("{from}/{name}"))) {
+                let value = value.clone();
+                self.secrets.insert(format!("{id}/{name}"), value);
+                self.secrets_changed = true;
+            }
+        }
+        self.scopes.insert(id, values);
+        id
+    }
+
     /// Whether a question is open.
     #[must_use]
     pub fn is_asking(&self) -> bool {

@@ -266,9 +266,14 @@ impl Run<'_> {
         };
         let id = self.state.fresh_id();
         if let (Some(scope), Some(frame)) = (place.scope, self.state.frames.last()) {
+            // What it will speak of is what is known now: the flow may go on and fill its slots
+            // anew, a second return for the first one's label.
+            let values = self.state.scopes.get(&scope).cloned().unwrap_or_default();
+            let (flow, pack) = (frame.flow.clone(), frame.pack.clone());
+            let scope = self.state.copy_scope(scope, values);
             let reminder = Reminder {
-                flow: frame.flow.clone(),
-                pack: frame.pack.clone(),
+                flow,
+                pack,
                 at: place.at,
                 scope,
                 overdue: false,
