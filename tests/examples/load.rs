@@ -27,7 +27,11 @@ const QUESTION: &str = "how much is delivery?";
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let text = |at: usize| args.get(at).map(String::as_str).context("see the head of this file");
+    let text = |at: usize| {
+        args.get(at)
+            .map(String::as_str)
+            .context("see the head of this file")
+    };
     let number = |at: usize| anyhow::Ok(text(at)?.parse::<u64>()?);
     let url = text(1)?.to_owned();
     match text(0)? {
@@ -110,9 +114,8 @@ async fn http(url: &str, visitors: u64, seconds: u64, rate: Option<f64>) -> anyh
     Ok(())
 }
 
-type Socket = tokio_tungstenite::WebSocketStream<
-    tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>,
->;
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 async fn socket(url: &str, token: &str) -> anyhow::Result<Socket> {
     let address = format!("{}/web/web/socket", url.replacen("http", "ws", 1));

@@ -75,8 +75,11 @@ impl Browser {
     /// When the page does not load.
     pub async fn open(&self, url: &str) -> anyhow::Result<()> {
         self.client.goto(url).await?;
-        self.until("the widget", "return !!document.querySelector('tandem-chat')?.shadowRoot")
-            .await?;
+        self.until(
+            "the widget",
+            "return !!document.querySelector('tandem-chat')?.shadowRoot",
+        )
+        .await?;
         self.script("document.querySelector('tandem-chat').open()")
             .await?;
         Ok(())
@@ -86,8 +89,11 @@ impl Browser {
     /// When the page does not load again.
     pub async fn reload(&self) -> anyhow::Result<()> {
         self.client.refresh().await?;
-        self.until("the widget", "return !!document.querySelector('tandem-chat')?.shadowRoot")
-            .await?;
+        self.until(
+            "the widget",
+            "return !!document.querySelector('tandem-chat')?.shadowRoot",
+        )
+        .await?;
         self.script("document.querySelector('tandem-chat').open()")
             .await?;
         Ok(())
@@ -98,7 +104,9 @@ impl Browser {
     /// # Errors
     /// When there is nowhere to type.
     pub async fn say(&self, text: &str) -> anyhow::Result<()> {
-        let area = self.element("return root.querySelector('textarea')").await?;
+        let area = self
+            .element("return root.querySelector('textarea')")
+            .await?;
         area.send_keys(text).await?;
         area.send_keys("\u{e007}").await?;
         Ok(())
@@ -113,8 +121,11 @@ impl Browser {
             "return [...root.querySelectorAll('button.pick')].filter(b => b.textContent.trim() === {}).pop()",
             json!(label)
         );
-        self.until(label, &format!("{ROOT} {}", find.replacen("return ", "return !!", 1)))
-            .await?;
+        self.until(
+            label,
+            &format!("{ROOT} {}", find.replacen("return ", "return !!", 1)),
+        )
+        .await?;
         self.element(&find).await?.click().await?;
         Ok(())
     }
@@ -164,7 +175,10 @@ impl Browser {
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        bail!("no answer with {text:?}; there is {:#?}", self.lines().await?)
+        bail!(
+            "no answer with {text:?}; there is {:#?}",
+            self.lines().await?
+        )
     }
 
     /// Runs a script in the page.

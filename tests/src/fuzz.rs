@@ -99,7 +99,10 @@ fn sample_vars() -> Map {
         ("name", Value::from("Ann")),
         ("qty", Value::from(2)),
         ("none", Value::Null),
-        ("order", serde_json::json!({"id": "A1", "eta": "2025-03-17", "lines": [{"qty": 2}]})),
+        (
+            "order",
+            serde_json::json!({"id": "A1", "eta": "2025-03-17", "lines": [{"qty": 2}]}),
+        ),
     ]);
     vars.into_iter()
         .map(|(name, value)| (name.to_owned(), value))

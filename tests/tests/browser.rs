@@ -5,11 +5,7 @@
 use reqwest::Method;
 use serde_json::json;
 use tandem_server::shop::{Seed, ShopDb};
-use tandem_tests::{
-    browser::Browser,
-    require, root,
-    server::Server,
-};
+use tandem_tests::{browser::Browser, require, root, server::Server};
 
 const SHOP_TOKEN: &str = "shop-token-for-tests";
 
@@ -50,7 +46,10 @@ async fn a_customer_returns_a_lamp_with_a_photo_and_a_reload_in_mid_form() {
     let Some((server, browser)) = demo("a return in the browser").await else {
         return;
     };
-    browser.open(&format!("{}/demo/", server.url)).await.unwrap();
+    browser
+        .open(&format!("{}/demo/", server.url))
+        .await
+        .unwrap();
     browser.say("where is my order?").await.unwrap();
     browser.answered("order number").await.unwrap();
     browser.say("12345678").await.unwrap();
@@ -60,7 +59,14 @@ async fn a_customer_returns_a_lamp_with_a_photo_and_a_reload_in_mid_form() {
     browser.answered("e-mail").await.unwrap();
     browser.say("ann@example.com").await.unwrap();
     let lines = browser.answered("12345678").await.unwrap();
-    assert!(lines.last().unwrap().buttons.iter().any(|b| b.contains("Track")));
+    assert!(
+        lines
+            .last()
+            .unwrap()
+            .buttons
+            .iter()
+            .any(|b| b.contains("Track"))
+    );
     picture(&browser, "widget.png").await;
 
     browser.say("how much is delivery?").await.unwrap();
@@ -120,7 +126,10 @@ async fn a_dropped_connection_loses_and_doubles_nothing() {
     let Some((mut server, browser)) = demo("a dropped connection").await else {
         return;
     };
-    browser.open(&format!("{}/demo/", server.url)).await.unwrap();
+    browser
+        .open(&format!("{}/demo/", server.url))
+        .await
+        .unwrap();
     browser.say("do you sell gift cards?").await.unwrap();
     browser.answered("gift card").await.unwrap();
     let before = browser.lines().await.unwrap().len();
@@ -138,7 +147,10 @@ async fn a_person_answers_through_the_api_and_the_bot_goes_on() {
     let Some((server, browser)) = demo("a handoff in the browser").await else {
         return;
     };
-    browser.open(&format!("{}/demo/", server.url)).await.unwrap();
+    browser
+        .open(&format!("{}/demo/", server.url))
+        .await
+        .unwrap();
     browser.say("I want to talk to a human").await.unwrap();
     let conversation = loop {
         let (_, page) = server

@@ -99,7 +99,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
         (self.0 >> 33) % bound
     }
 }
@@ -153,7 +156,10 @@ async fn a_hundred_kills_lose_and_double_nothing() {
     }
     let total: u64 = sent.iter().sum();
     println!("{total} numbers were accepted from {VISITORS} customers across {KILLS} kills");
-    assert!(total > u64::from(KILLS), "the load was too thin to mean anything");
+    assert!(
+        total > u64::from(KILLS),
+        "the load was too thin to mean anything"
+    );
 
     let conversations = everything(&server, "/conversations").await;
     assert_eq!(conversations.len(), VISITORS);
@@ -167,11 +173,20 @@ async fn a_hundred_kills_lose_and_double_nothing() {
         let expected: Vec<String> = std::iter::once("start counting".to_owned())
             .chain((1..=n).map(|k| k.to_string()))
             .collect();
-        assert_eq!(said, expected, "what the customer wrote stands once and in order");
+        assert_eq!(
+            said, expected,
+            "what the customer wrote stands once and in order"
+        );
         for (prefix, every) in [("Got", 1), ("Booked", 5), ("Reminder", 10)] {
             let found: Vec<u64> = answered
                 .iter()
-                .filter_map(|line| line.strip_prefix(prefix)?.trim().strip_suffix('.')?.parse().ok())
+                .filter_map(|line| {
+                    line.strip_prefix(prefix)?
+                        .trim()
+                        .strip_suffix('.')?
+                        .parse()
+                        .ok()
+                })
                 .collect();
             let mut once = found.clone();
             if prefix == "Reminder" {
@@ -186,9 +201,16 @@ async fn a_hundred_kills_lose_and_double_nothing() {
     }
     accepted.sort_unstable();
     sent.sort_unstable();
-    assert_eq!(accepted, sent, "what customers had acknowledged is what stands");
+    assert_eq!(
+        accepted, sent,
+        "what customers had acknowledged is what stands"
+    );
     let ledger = ledger.booked.lock().unwrap();
-    assert_eq!(ledger.len() as u64, booked, "each write happened under one key");
+    assert_eq!(
+        ledger.len() as u64,
+        booked,
+        "each write happened under one key"
+    );
 }
 
 /// Counts up, each number repeated under its id until the server has acknowledged it.
@@ -227,7 +249,12 @@ async fn settled(server: &Server, id: &str) -> (Vec<String>, Vec<String>) {
                 lines
                     .iter()
                     .filter(|line| line["author"]["kind"] == who)
-                    .map(|line| line["content"]["parts"][0]["text"].as_str().unwrap().to_owned())
+                    .map(|line| {
+                        line["content"]["parts"][0]["text"]
+                            .as_str()
+                            .unwrap()
+                            .to_owned()
+                    })
                     .collect::<Vec<_>>()
             };
             return (of("contact"), of("bot"));

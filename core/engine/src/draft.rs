@@ -110,7 +110,12 @@ impl Draft {
 
     /// A line to the customer, with the rows that carry it to them.
     pub fn say(&mut self, author: Author, content: Content, client_id: Option<String>) {
-        let message = self.line(author.clone(), content.clone(), Visibility::Public, client_id);
+        let message = self.line(
+            author.clone(),
+            content.clone(),
+            Visibility::Public,
+            client_id,
+        );
         let read_from_transcript = self
             .connected
             .as_ref()

@@ -150,10 +150,7 @@ impl Engine {
             .channels
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(
-                account.id.clone(),
-                Arc::new(Connected { account, channel }),
-            );
+            .insert(account.id.clone(), Arc::new(Connected { account, channel }));
         inbox
     }
 
@@ -261,12 +258,8 @@ impl Engine {
                 }
             }
         };
-        let lines = tokio::time::timeout(limit, ended.wait_for(Option::is_some))
-            .await
-            .ok()?
-            .ok()?
-            .clone();
-        lines
+        let settled = tokio::time::timeout(limit, ended.wait_for(Option::is_some)).await;
+        settled.ok()?.ok()?.clone()
     }
 
     fn settled(&self) -> MutexGuard<'_, LruCache<InboxId, Settled>> {

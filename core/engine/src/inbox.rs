@@ -36,7 +36,9 @@ impl Sink for Engine {
         mut events: Vec<Inbound>,
     ) -> Result<Vec<Accepted>, InboxError> {
         if self.0.stop.is_stopped() {
-            return Err(InboxError::Unavailable("the server is shutting down".into()));
+            return Err(InboxError::Unavailable(
+                "the server is shutting down".into(),
+            ));
         }
         if events.len() == 1
             && let Some(event) = events.pop()
@@ -313,7 +315,9 @@ impl Engine {
             dedupe: row.dedupe.clone(),
         });
         let id = row.id;
-        commit.writes.push(Write::InboxPut(InboxRow { attempts: 1, ..row }));
+        commit
+            .writes
+            .push(Write::InboxPut(InboxRow { attempts: 1, ..row }));
         match self.0.store.commit(commit).await? {
             Outcome::Committed => Ok(Accepted::New(id)),
             Outcome::Duplicate(id) => Ok(Accepted::Duplicate(id)),
@@ -326,11 +330,7 @@ impl Engine {
         let mut after = None;
         let mut lanes = std::collections::BTreeSet::new();
         loop {
-            let rows = self
-                .0
-                .store
-                .inbox_pending(workspace, after, 500)
-                .await?;
+            let rows = self.0.store.inbox_pending(workspace, after, 500).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.id);
             for row in &rows {
@@ -340,7 +340,10 @@ impl Engine {
             }
         }
         if !lanes.is_empty() {
-            tracing::info!(lanes = lanes.len(), "Events that were accepted before the last stop are being answered.");
+            tracing::info!(
+                lanes = lanes.len(),
+                "Events that were accepted before the last stop are being answered."
+            );
         }
         Ok(())
     }
@@ -369,11 +372,7 @@ impl Engine {
 
     /// Works off a lane's accepted events, oldest first. An event whose turn keeps failing is
     /// handed to people with its words in the transcript.
-    async fn drain_locked(
-        &self,
-        cell: &Cell,
-        slot: &mut Option<Lane>,
-    ) -> Result<(), StoreError> {
+    async fn drain_locked(&self, cell: &Cell, slot: &mut Option<Lane>) -> Result<(), StoreError> {
         loop {
             let rows = self
                 .0
@@ -486,4 +485,3 @@ fn again(error: &SendError) -> SendError {
         SendError::Uncertain(why) => SendError::Uncertain(why.to_string().into()),
     }
 }
-

@@ -118,7 +118,10 @@ impl Engine {
         };
         let (state, delivery) = self.verdict(&row, attempts, result);
         let mut commit = Commit::new(workspace.clone());
-        commit.guards.push(Guard::OutboxLease { id: row.id(), lease });
+        commit.guards.push(Guard::OutboxLease {
+            id: row.id(),
+            lease,
+        });
         if let Some((delivery, code)) = delivery {
             commit.writes.push(Write::MessageDelivery {
                 id: row.message,
@@ -183,9 +186,10 @@ impl Engine {
                 (OutboxState::Failed { code, message }, Some(delivery))
             }
             // The message is not at fault: it waits without using up its attempts.
-            SendError::Unauthorized(_) => {
-                (again(Duration::from_secs(60), attempts.saturating_sub(1)), None)
-            }
+            SendError::Unauthorized(_) => (
+                again(Duration::from_secs(60), attempts.saturating_sub(1)),
+                None,
+            ),
             SendError::RetryAfter(pause) => (
                 again(
                     pause.clamp(Duration::from_secs(1), LONGEST_PAUSE),
@@ -240,7 +244,8 @@ impl Engine {
 /// 1 s, 2 s, 4 s … 10 min, each a little off by the message's own id, so that many that failed
 /// together don't come back together.
 fn backoff(id: OutboxId, attempts: u32) -> Duration {
-    let base = Duration::from_secs(1 << attempts.saturating_sub(1).min(9)).min(Duration::from_secs(600));
+    let base =
+        Duration::from_secs(1 << attempts.saturating_sub(1).min(9)).min(Duration::from_secs(600));
     let spread = u64::from(id.0.as_bytes()[15]);
     base + base * u32::try_from(spread).unwrap_or(0) / 512
 }

@@ -113,10 +113,7 @@ impl PackSet {
         let _swapping = self.lock();
         let old = self.view();
         let mut pinned = (*old.pinned).clone();
-        pinned.insert(
-            old.current.pack.structure.clone(),
-            old.current.pack.clone(),
-        );
+        pinned.insert(old.current.pack.structure.clone(), old.current.pack.clone());
         pinned.remove(&version.pack.structure);
         self.view.store(Arc::new(View {
             current: Arc::new(version),

@@ -53,7 +53,10 @@ const SLOTS: &str = "slots";
 /// What makes a turn happen.
 pub(crate) enum Cause {
     /// An event from a channel; `accepted`: its row stands already.
-    Inbound { row: Box<InboxRow>, accepted: bool },
+    Inbound {
+        row: Box<InboxRow>,
+        accepted: bool,
+    },
     Timer(TimerRow),
     ActionDone {
         row: Box<ActionRow>,
@@ -212,9 +215,7 @@ impl Engine {
             let value = serde_json::from_slice(&plain).map_err(|e| broken(&e))?;
             private.insert(name, value);
         }
-        let secrets = store
-            .secrets(&cell.workspace, &cell.id.to_string())
-            .await?;
+        let secrets = store.secrets(&cell.workspace, &cell.id.to_string()).await?;
         let find = |name: &str| secrets.iter().find(|(n, _)| n == name).map(|(_, s)| s);
         let Some(wrapped) = find(KEY) else {
             return Ok((None, private));
@@ -237,7 +238,8 @@ impl Engine {
             .contact_of(&cell.workspace, &event.account, &event.sender.id)
             .await?;
         let contact_is_new = known.is_none();
-        let contact = known.unwrap_or_else(|| draft::new_contact(&event.account, &event.sender, now));
+        let contact =
+            known.unwrap_or_else(|| draft::new_contact(&event.account, &event.sender, now));
         let view = site.packs.view();
         let locale = self.locale_of(&view, contact.locale.as_ref(), &event.sender);
         Ok(Lane {
@@ -305,7 +307,10 @@ impl Engine {
         if lane.conversation.last_seq == 0 && lane.conversation.created_at == now
             || lane.version.is_none()
         {
-            draft.event("conversation.created", json!({"channel": lane.conversation.channel}));
+            draft.event(
+                "conversation.created",
+                json!({"channel": lane.conversation.channel}),
+            );
         }
         let Some(event) = self.event(&view, &mut draft, &lane, cause)? else {
             // Only written down; the flows don't see it.
@@ -687,7 +692,13 @@ impl Engine {
         lane.contact_is_new = false;
         lane.conversation = draft.conversation;
         lane.contact = draft.contact;
-        let lines = self.announce(cell, &mut lane, cause, draft.lines, !draft.actions.is_empty());
+        let lines = self.announce(
+            cell,
+            &mut lane,
+            cause,
+            draft.lines,
+            !draft.actions.is_empty(),
+        );
         if draft.sends {
             self.0.outbox_changed.notify_one();
         }
@@ -886,7 +897,11 @@ struct Stepping {
 
 impl Host for Stepping {
     fn lua(&mut self, pack: &Pack, module: &str, function: &str, value: &Value) -> LuaAnswer {
-        if self.session.as_ref().is_none_or(|(hash, _)| *hash != pack.hash) {
+        if self
+            .session
+            .as_ref()
+            .is_none_or(|(hash, _)| *hash != pack.hash)
+        {
             let session = Session::new(&pack.lua, Limits::pure(), self.now, 0);
             self.session = Some((pack.hash.clone(), session));
         }
@@ -955,4 +970,3 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without words".into())
 }
-

@@ -21,7 +21,9 @@ use tandem_domain::{
     message::{Author, Content, Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
     store::{ConversationQuery, OutboxState, Store, Visibility},
 };
-use tandem_engine::{Config, Engine, Parts, Person, Site, files::Files, packs::PackSet, seal::SealKey};
+use tandem_engine::{
+    Config, Engine, Parts, Person, Site, files::Files, packs::PackSet, seal::SealKey,
+};
 use tandem_understanding::PhraseTrainer;
 use tokio::sync::Notify;
 
@@ -175,7 +177,9 @@ impl House {
             ("main.flow.yaml".to_owned(), PACK.to_owned()),
         ];
         let loaded = tandem_flow::load::load_files(files);
-        let pack = loaded.pack.unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
+        let pack = loaded
+            .pack
+            .unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
         let workspace = WorkspaceId::default();
         let packs = PackSet::open(
             workspace.clone(),
@@ -257,7 +261,11 @@ impl House {
         let accepted = self.accept(id, text).await;
         let lines = self
             .engine
-            .settled(&self.account, accepted.id().unwrap(), Duration::from_secs(10))
+            .settled(
+                &self.account,
+                accepted.id().unwrap(),
+                Duration::from_secs(10),
+            )
             .await
             .unwrap();
         lines
@@ -376,7 +384,14 @@ async fn an_answer_that_comes_after_a_person_took_over_is_a_note() {
     let workspace = &house.account.workspace;
     house
         .engine
-        .reply(workspace, id, ann(), Content::text("Hello, Kim here."), Visibility::Public, None)
+        .reply(
+            workspace,
+            id,
+            ann(),
+            Content::text("Hello, Kim here."),
+            Visibility::Public,
+            None,
+        )
         .await
         .unwrap();
     let conversation = house.conversation().await;
@@ -393,8 +408,14 @@ async fn an_answer_that_comes_after_a_person_took_over_is_a_note() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    assert!(bot.iter().any(|(_, _, v)| *v == Visibility::Note), "{bot:?}");
-    assert!(!bot.iter().any(|(a, t, _)| *a == Author::Bot && t == "Booked."));
+    assert!(
+        bot.iter().any(|(_, _, v)| *v == Visibility::Note),
+        "{bot:?}"
+    );
+    assert!(
+        !bot.iter()
+            .any(|(a, t, _)| *a == Author::Bot && t == "Booked.")
+    );
 }
 
 #[tokio::test]
@@ -408,12 +429,26 @@ async fn a_handoff_silences_the_bot_until_a_person_is_done() {
     let workspace = &house.account.workspace;
     let said = house
         .engine
-        .reply(workspace, conversation.id, ann(), Content::text("Hi"), Visibility::Public, Some("c1".into()))
+        .reply(
+            workspace,
+            conversation.id,
+            ann(),
+            Content::text("Hi"),
+            Visibility::Public,
+            Some("c1".into()),
+        )
         .await
         .unwrap();
     let again = house
         .engine
-        .reply(workspace, conversation.id, ann(), Content::text("Hi"), Visibility::Public, Some("c1".into()))
+        .reply(
+            workspace,
+            conversation.id,
+            ann(),
+            Content::text("Hi"),
+            Visibility::Public,
+            Some("c1".into()),
+        )
         .await
         .unwrap();
     assert_eq!(said.id, again.id);
@@ -423,7 +458,13 @@ async fn a_handoff_silences_the_bot_until_a_person_is_done() {
         .await
         .unwrap();
     assert_eq!(closed.status, Status::Resolved);
-    assert!(house.engine.close(workspace, conversation.id, ann(), None, false).await.is_err());
+    assert!(
+        house
+            .engine
+            .close(workspace, conversation.id, ann(), None, false)
+            .await
+            .is_err()
+    );
     assert_eq!(house.say("3", "start counting").await, ["Next number?"]);
     assert_eq!(house.conversation().await.session, 2);
 }
@@ -435,9 +476,18 @@ async fn a_sensitive_answer_is_not_in_the_state_nor_in_the_journal() {
     house.say("2", "ann@example.com").await;
     let conversation = house.conversation().await;
     let workspace = &house.account.workspace;
-    let lane = house.store.lane(workspace, conversation.lane).await.unwrap().unwrap();
+    let lane = house
+        .store
+        .lane(workspace, conversation.lane)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(!String::from_utf8_lossy(&lane.state).contains("ann@example.com"));
-    let journal = house.store.journal(workspace, conversation.id).await.unwrap();
+    let journal = house
+        .store
+        .journal(workspace, conversation.id)
+        .await
+        .unwrap();
     for row in journal {
         assert!(!String::from_utf8_lossy(&row.body).contains("ann@example.com"));
     }
@@ -456,7 +506,10 @@ async fn what_a_platform_says_decides_what_becomes_of_a_message() {
         house.platform.sent_one.notified().await;
     }
     let sent = house.platform.sent.lock().unwrap().clone();
-    assert_eq!(sent[0].uuid, sent[2].uuid, "every attempt carries the same id");
+    assert_eq!(
+        sent[0].uuid, sent[2].uuid,
+        "every attempt carries the same id"
+    );
 }
 
 #[tokio::test]

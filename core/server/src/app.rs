@@ -57,8 +57,12 @@ impl App {
     /// # Errors
     /// When anything of it cannot be had, with what to do about it.
     pub async fn build(config: &Config, environment: &Environment) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(&config.data_dir)
-            .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+        std::fs::create_dir_all(&config.data_dir).with_context(|| {
+            format!(
+                "the data folder {} cannot be made",
+                config.data_dir.display()
+            )
+        })?;
         let store = tandem_store::open_sqlite(
             config.store_path().as_path(),
             tandem_store::SqliteOptions::default(),
@@ -109,7 +113,9 @@ impl App {
         for (name, account) in &config.channels.web.accounts {
             let workspace = WorkspaceId::new(&account.workspace);
             if engine.site(&workspace).is_none() {
-                bail!("channels.web.accounts.{name} belongs to the workspace `{workspace}`, which is not configured");
+                bail!(
+                    "channels.web.accounts.{name} belongs to the workspace `{workspace}`, which is not configured"
+                );
             }
             let identity = Account {
                 workspace,
@@ -156,7 +162,10 @@ impl App {
         listener: tokio::net::TcpListener,
         until: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
-        self.engine.start().await.context("the store cannot be read")?;
+        self.engine
+            .start()
+            .await
+            .context("the store cannot be read")?;
         for reloader in self.reloads.0.values() {
             let (reloader, stop) = (reloader.clone(), self.stop.child());
             tokio::spawn(async move {

@@ -238,8 +238,14 @@ mod tests {
 
     #[test]
     fn the_authority_of_a_url_is_its_host_and_port() {
-        assert_eq!(authority("http://127.0.0.1:4010/api").as_deref(), Some("127.0.0.1:4010"));
-        assert_eq!(authority("https://u:p@shop.test?x").as_deref(), Some("shop.test"));
+        assert_eq!(
+            authority("http://127.0.0.1:4010/api").as_deref(),
+            Some("127.0.0.1:4010")
+        );
+        assert_eq!(
+            authority("https://u:p@shop.test?x").as_deref(),
+            Some("shop.test")
+        );
         assert_eq!(authority("nonsense"), None);
     }
 }

@@ -19,7 +19,12 @@ use super::http::Web;
 const VALUE_MAX: usize = 64 * 1024;
 
 /// A `prepare` or validator.
-pub(crate) fn pure(session: &mut Session, module: &str, function: &str, value: &Value) -> LuaAnswer {
+pub(crate) fn pure(
+    session: &mut Session,
+    module: &str,
+    function: &str,
+    value: &Value,
+) -> LuaAnswer {
     match session.call(module, function, std::slice::from_ref(value)) {
         Ok(result) if result.value.is_null() => {
             LuaAnswer::Refused(result.message().map(str::to_owned))
@@ -112,7 +117,10 @@ impl Host for PackHost {
         ttl: Option<Duration>,
     ) -> Result<(), HostError> {
         if value.to_string().len() > VALUE_MAX {
-            return Err(HostError::new("too_large", "a stored value has at most 64 kB"));
+            return Err(HostError::new(
+                "too_large",
+                "a stored value has at most 64 kB",
+            ));
         }
         self.write(Write::KvPut {
             scope: self.scope.clone(),

@@ -82,14 +82,14 @@ impl Engine {
             }
         }
         let limit = Duration::from_millis(row.meta.timeout_ms.max(1));
-        let ran = match tokio::time::timeout(limit, self.0.action.run(&row.request, &row.meta)).await
-        {
-            Ok(ran) => ran,
-            Err(_) if row.meta.write => {
-                Err(ActionError::new(ActionError::UNKNOWN, "no answer in time")).into()
-            }
-            Err(_) => Err(ActionError::new("timeout", "no answer in time")).into(),
-        };
+        let ran =
+            match tokio::time::timeout(limit, self.0.action.run(&row.request, &row.meta)).await {
+                Ok(ran) => ran,
+                Err(_) if row.meta.write => {
+                    Err(ActionError::new(ActionError::UNKNOWN, "no answer in time")).into()
+                }
+                Err(_) => Err(ActionError::new("timeout", "no answer in time")).into(),
+            };
         if ran.result.is_err() {
             self.release_once(row).await?;
         }
@@ -108,7 +108,12 @@ impl Engine {
         let (workspace, contact) = (&row.meta.workspace, row.meta.contact);
         for _ in 0..CLAIM_TRIES {
             let now = self.now();
-            match self.0.store.once(workspace, contact, &once.key, now).await? {
+            match self
+                .0
+                .store
+                .once(workspace, contact, &once.key, now)
+                .await?
+            {
                 Some(claim) if claim.action == row.id => return Ok(None),
                 Some(OnceRow {
                     result: Some(value),

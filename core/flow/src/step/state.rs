@@ -188,7 +188,8 @@ impl State {
     pub(crate) fn copy_scope(&mut self, from: u64, values: Scope) -> u64 {
         let id = self.fresh_id();
         for (name, held) in &values.slots {
-            if let (true, Some(value)) = (held.secret, self.secrets.get(&format!("{from}/{name}"))) {
+            if let (true, Some(value)) = (held.secret, self.secrets.get(&format!("{from}/{name}")))
+            {
                 let value = value.clone();
                 self.secrets.insert(format!("{id}/{name}"), value);
                 self.secrets_changed = true;

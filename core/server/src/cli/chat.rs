@@ -77,7 +77,11 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             Said::Press(label) => match talk.press(label) {
                 Some(outputs) => outputs,
                 None => {
-                    writeln!(out, "  {}", lang.pick("there is no such button", "没有这个按钮"))?;
+                    writeln!(
+                        out,
+                        "  {}",
+                        lang.pick("there is no such button", "没有这个按钮")
+                    )?;
                     continue;
                 }
             },
@@ -85,7 +89,14 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             Said::Agent(words) => talk.agent_says(words),
             Said::Close => talk.agent_closes(false),
             Said::Wait(None) => {
-                writeln!(out, "  {}", lang.pick("a time is 30s, 10m, 2h or 7d", "时间写作 30s、10m、2h 或 7d"))?;
+                writeln!(
+                    out,
+                    "  {}",
+                    lang.pick(
+                        "a time is 30s, 10m, 2h or 7d",
+                        "时间写作 30s、10m、2h 或 7d"
+                    )
+                )?;
                 continue;
             }
             Said::Wait(Some(span)) => talk.advance(span),
@@ -95,7 +106,13 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         }
         if options.trace {
             for line in talk.last_trace() {
-                writeln!(out, "    \x1b[2m{:<12} {} {}\x1b[0m", line.kind, line.text, line.step.as_deref().unwrap_or(""))?;
+                writeln!(
+                    out,
+                    "    \x1b[2m{:<12} {} {}\x1b[0m",
+                    line.kind,
+                    line.text,
+                    line.step.as_deref().unwrap_or("")
+                )?;
             }
         }
     }
@@ -140,9 +157,25 @@ fn show(common: &Common, out: &mut impl std::io::Write, output: &Output) -> anyh
                 writeln!(out, "    \x1b[33m{}. {}\x1b[0m", number + 1, plain(option))?;
             }
         }
-        Output::Note(text) => writeln!(out, "  \x1b[2m({} {})\x1b[0m", lang.pick("note:", "备注："), plain(text))?,
-        Output::Handoff(handed) => writeln!(out, "  \x1b[35m» {} {} ({:?})\x1b[0m", lang.pick("handed to people:", "已转人工："), handed.skill, handed.priority)?,
-        Output::Ticket { title, skill, .. } => writeln!(out, "  \x1b[35m» {} {} ({skill})\x1b[0m", lang.pick("ticket:", "工单："), plain(title))?,
+        Output::Note(text) => writeln!(
+            out,
+            "  \x1b[2m({} {})\x1b[0m",
+            lang.pick("note:", "备注："),
+            plain(text)
+        )?,
+        Output::Handoff(handed) => writeln!(
+            out,
+            "  \x1b[35m» {} {} ({:?})\x1b[0m",
+            lang.pick("handed to people:", "已转人工："),
+            handed.skill,
+            handed.priority
+        )?,
+        Output::Ticket { title, skill, .. } => writeln!(
+            out,
+            "  \x1b[35m» {} {} ({skill})\x1b[0m",
+            lang.pick("ticket:", "工单："),
+            plain(title)
+        )?,
         Output::Tagged(word) => writeln!(out, "  \x1b[2m#{word}\x1b[0m")?,
         Output::Resolved(outcome) => writeln!(out, "  \x1b[2m■ {outcome}\x1b[0m")?,
     }

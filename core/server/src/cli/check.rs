@@ -74,14 +74,30 @@ fn summary(
     let lang = common.lang();
     let mut out = common.out();
     if errors == 0 && warnings == 0 {
-        writeln!(out, "\x1b[32m✓\x1b[0m {}", lang.pick(format!("{path}: no problems"), format!("{path}：没有问题")))?;
+        writeln!(
+            out,
+            "\x1b[32m✓\x1b[0m {}",
+            lang.pick(format!("{path}: no problems"), format!("{path}：没有问题"))
+        )?;
     } else {
-        let mark = if errors > 0 { "\x1b[1;31m✗\x1b[0m" } else { "\x1b[33m!\x1b[0m" };
+        let mark = if errors > 0 {
+            "\x1b[1;31m✗\x1b[0m"
+        } else {
+            "\x1b[33m!\x1b[0m"
+        };
         let s = |n: usize| if n == 1 { "" } else { "s" };
-        writeln!(out, "{mark} {}", lang.pick(
-            format!("{path}: {errors} error{}, {warnings} warning{}", s(errors), s(warnings)),
-            format!("{path}：{errors} 个错误，{warnings} 个警告"),
-        ))?;
+        writeln!(
+            out,
+            "{mark} {}",
+            lang.pick(
+                format!(
+                    "{path}: {errors} error{}, {warnings} warning{}",
+                    s(errors),
+                    s(warnings)
+                ),
+                format!("{path}：{errors} 个错误，{warnings} 个警告"),
+            )
+        )?;
     }
     Ok(())
 }
@@ -104,10 +120,7 @@ pub(crate) fn print(common: &Common, found: &[Diagnostic]) -> anyhow::Result<()>
 }
 
 /// Problems of a configuration.
-pub(crate) fn print_config(
-    common: &Common,
-    found: &[config::Diagnostic],
-) -> anyhow::Result<()> {
+pub(crate) fn print_config(common: &Common, found: &[config::Diagnostic]) -> anyhow::Result<()> {
     if common.json() {
         return common.print_json(&found);
     }

@@ -18,8 +18,14 @@ const FILES: &[(&str, &str)] = &[
     ("desk.yaml", include_str!("../init/desk.yaml")),
     ("main.flow.yaml", include_str!("../init/main.flow.yaml")),
     ("README.md", include_str!("../init/README.md")),
-    ("tests/hello.test.yaml", include_str!("../init/tests/hello.test.yaml")),
-    ("tests/zh.test.yaml", include_str!("../init/tests/zh.test.yaml")),
+    (
+        "tests/hello.test.yaml",
+        include_str!("../init/tests/hello.test.yaml"),
+    ),
+    (
+        "tests/zh.test.yaml",
+        include_str!("../init/tests/zh.test.yaml"),
+    ),
 ];
 
 pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
@@ -42,7 +48,13 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         .unwrap_or_else(|| "shop".into());
     let name: String = name
         .chars()
-        .map(|c| if c.is_alphanumeric() || c == '-' { c } else { '_' })
+        .map(|c| {
+            if c.is_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     for (path, text) in FILES {
         let path = folder.join(path);
@@ -64,7 +76,17 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
     }
     let shown = folder.display();
     let mut out = common.out();
-    writeln!(out, "{}", lang.pick(format!("The pack `{name}` is in {shown}. Try:"), format!("流程包“{name}”已建在 {shown}。试试：")))?;
-    writeln!(out, "  tandem check {shown}\n  tandem test {shown} --coverage\n  tandem chat {shown}")?;
+    writeln!(
+        out,
+        "{}",
+        lang.pick(
+            format!("The pack `{name}` is in {shown}. Try:"),
+            format!("流程包“{name}”已建在 {shown}。试试：")
+        )
+    )?;
+    writeln!(
+        out,
+        "  tandem check {shown}\n  tandem test {shown} --coverage\n  tandem chat {shown}"
+    )?;
     Ok(End::Well)
 }

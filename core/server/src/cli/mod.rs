@@ -27,7 +27,9 @@ use crate::lang::{self, Lang, Pick as _};
 /// Without a command the demo starts: a shop, its bot and a page to talk to it.
 #[derive(Debug, Parser)]
 #[command(name = "tandem", version, propagate_version = true)]
-#[command(after_help = "Exit codes: 0 all is well, 1 something was found wrong, 2 the command could not run.")]
+#[command(
+    after_help = "Exit codes: 0 all is well, 1 something was found wrong, 2 the command could not run."
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,

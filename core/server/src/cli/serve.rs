@@ -127,9 +127,7 @@ async fn serve(
             .with("SHOP_TOKEN", &secret);
         let db = ShopDb::open(None, Seed::Demo)?;
         tokio::spawn(async move {
-            if let Err(error) =
-                crate::shop::serve(opened, db, Some(secret), stop_signal()).await
-            {
+            if let Err(error) = crate::shop::serve(opened, db, Some(secret), stop_signal()).await {
                 tracing::error!(%error, "The demo shop stopped.");
             }
         });
@@ -166,11 +164,27 @@ fn announce(
         writeln!(out, "  {name}  \x1b[36m{what}\x1b[0m")
     };
     if config.demo.enabled {
-        row("A shop with the chat ", "带聊天窗口的商店", &format!("{url}/demo/"))?;
-        row("The same in Chinese  ", "中文页面        ", &format!("{url}/demo/?lang=zh"))?;
+        row(
+            "A shop with the chat ",
+            "带聊天窗口的商店",
+            &format!("{url}/demo/"),
+        )?;
+        row(
+            "The same in Chinese  ",
+            "中文页面        ",
+            &format!("{url}/demo/?lang=zh"),
+        )?;
     }
-    row("The widget           ", "聊天组件        ", &format!("{url}/widget.js"))?;
-    row("The API              ", "API             ", &format!("{url}/api/v1/openapi.json"))?;
+    row(
+        "The widget           ",
+        "聊天组件        ",
+        &format!("{url}/widget.js"),
+    )?;
+    row(
+        "The API              ",
+        "API             ",
+        &format!("{url}/api/v1/openapi.json"),
+    )?;
     if let Some(token) = token {
         row("A token for the API  ", "API 令牌        ", token)?;
     }
@@ -178,7 +192,11 @@ fn announce(
         row("The shop's own API   ", "商店自己的 API  ", shop)?;
     }
     for workspace in config.workspaces.values() {
-        row("The pack, reloaded as saved", "流程包（保存即生效）", &workspace.pack.display().to_string())?;
+        row(
+            "The pack, reloaded as saved",
+            "流程包（保存即生效）",
+            &workspace.pack.display().to_string(),
+        )?;
     }
     out.flush()?;
     Ok(())

@@ -36,9 +36,22 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             common.print_json(&serde_json::json!({"shop": format!("http://{address}")}))?;
         } else {
             let mut out = common.out();
-            writeln!(out, "{}", lang.pick(format!("The demo shop is at http://{address}"), format!("演示商店：http://{address}")))?;
+            writeln!(
+                out,
+                "{}",
+                lang.pick(
+                    format!("The demo shop is at http://{address}"),
+                    format!("演示商店：http://{address}")
+                )
+            )?;
         }
-        crate::shop::serve(listener, db, options.token.clone(), super::serve::stop_signal()).await?;
+        crate::shop::serve(
+            listener,
+            db,
+            options.token.clone(),
+            super::serve::stop_signal(),
+        )
+        .await?;
         Ok(End::Well)
     })
 }

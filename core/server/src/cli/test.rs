@@ -36,5 +36,9 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         let text = report.render_human(common.lang(), common.colored());
         common.out().write_all(text.as_bytes())?;
     }
-    Ok(if report.passed() { End::Well } else { End::Wrong })
+    Ok(if report.passed() {
+        End::Well
+    } else {
+        End::Wrong
+    })
 }

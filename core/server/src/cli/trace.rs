@@ -26,8 +26,14 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         bail!(
             "{}",
             lang.pick(
-                format!("{} does not exist; name the server's database with --db", options.db.display()),
-                format!("{} 不存在，请用 --db 指定服务器的数据库", options.db.display()),
+                format!(
+                    "{} does not exist; name the server's database with --db",
+                    options.db.display()
+                ),
+                format!(
+                    "{} 不存在，请用 --db 指定服务器的数据库",
+                    options.db.display()
+                ),
             )
         );
     }
@@ -39,7 +45,13 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             return list(common, &*store, &workspace).await;
         };
         let Some(conversation) = store.conversation(&workspace, id).await? else {
-            bail!("{}", lang.pick(format!("there is no conversation {id}"), format!("没有会话 {id}")));
+            bail!(
+                "{}",
+                lang.pick(
+                    format!("there is no conversation {id}"),
+                    format!("没有会话 {id}")
+                )
+            );
         };
         let rows = store.journal(&workspace, id).await?;
         let entries = rows
@@ -47,23 +59,39 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             .map(Entry::read)
             .collect::<Result<Vec<_>, _>>()?;
         if common.json() {
-            common.print_json(&serde_json::json!({"conversation": conversation, "turns": entries}))?;
+            common
+                .print_json(&serde_json::json!({"conversation": conversation, "turns": entries}))?;
             return Ok(End::Well);
         }
         let mut out = common.out();
         for entry in entries {
             writeln!(out, "\x1b[1m{}\x1b[0m  {}", entry.now, entry.cause)?;
             match &entry.steps {
-                Steps::Sealed(_) => writeln!(out, "  {}", lang.pick("(its inputs are sealed: a sensitive value is among them)", "（输入已加密：其中含敏感信息）"))?,
+                Steps::Sealed(_) => writeln!(
+                    out,
+                    "  {}",
+                    lang.pick(
+                        "(its inputs are sealed: a sensitive value is among them)",
+                        "（输入已加密：其中含敏感信息）"
+                    )
+                )?,
                 Steps::Open(steps) => {
                     for step in steps {
-                        writeln!(out, "  \x1b[36m▸ {}\x1b[0m", shorten(&serde_json::to_string(&step.event)?))?;
+                        writeln!(
+                            out,
+                            "  \x1b[36m▸ {}\x1b[0m",
+                            shorten(&serde_json::to_string(&step.event)?)
+                        )?;
                     }
                 }
             }
             for line in &entry.trace {
                 let place = line.step.as_deref().unwrap_or("");
-                writeln!(out, "    \x1b[2m{:<12}\x1b[0m {} \x1b[2m{place}\x1b[0m", line.kind, line.text)?;
+                writeln!(
+                    out,
+                    "    \x1b[2m{:<12}\x1b[0m {} \x1b[2m{place}\x1b[0m",
+                    line.kind, line.text
+                )?;
             }
         }
         Ok(End::Well)
@@ -86,7 +114,11 @@ async fn list(
     }
     let mut out = common.out();
     for c in found {
-        writeln!(out, "{}  {}  {:?}/{:?}", c.id, c.updated_at, c.status, c.routing_state)?;
+        writeln!(
+            out,
+            "{}  {}  {:?}/{:?}",
+            c.id, c.updated_at, c.status, c.routing_state
+        )?;
     }
     Ok(End::Well)
 }
