@@ -12,11 +12,11 @@ use super::{
     commands,
     question::{Input, Open, Taken, Why},
     run::Run,
-    scope::Place,
+    scope::{Place, SlotRef},
     state::{Answered, Frame, From, MAX_HISTORY, Mode, OnEnd, What},
 };
 use crate::{
-    model::{Collect, Slot, SlotKind, Source, StepKind},
+    model::{Collect, SlotKind, Source, StepKind},
     value::{self, Reader, choice, normal},
 };
 
@@ -31,7 +31,7 @@ pub(super) enum Change {
 struct Candidate {
     /// In the history; none for one that was filled but never passed.
     entry: Option<usize>,
-    slot: Slot,
+    slot: SlotRef,
     collect: Collect,
     title: String,
     committed: bool,
@@ -139,7 +139,13 @@ impl Run<'_> {
 
     /// Slots of the user's flow that the customer filled, the latest first.
     fn candidates(&mut self, place: &Place, scope: u64, summary: bool) -> Vec<Candidate> {
-        let Some(history) = self.state.scopes.get(&scope).map(|s| s.history.clone()) else {
+        // Lent out while it is looked through: it may be long.
+        let Some(history) = self
+            .state
+            .scopes
+            .get_mut(&scope)
+            .map(|s| std::mem::take(&mut s.history))
+        else {
             return Vec::new();
         };
         let done = self.committed(scope);
@@ -155,24 +161,27 @@ impl Run<'_> {
                 continue;
             };
             let pack = self.pack(&frame.pack.clone());
-            let Some(slot) = pack.slots.get(&entry.slot) else {
+            let Some(slot) = SlotRef::new(&pack, &entry.slot) else {
                 continue;
             };
             let Some(collect) = collect_at(&pack, frame, entry.field) else {
                 continue;
             };
             let optional_now = summary && self.is_skipped(&slot.name, scope);
-            if slot.source != Source::Customer || !(self.is_filled(slot, scope) || optional_now) {
+            if slot.source != Source::Customer || !(self.is_filled(&slot, scope) || optional_now) {
                 continue;
             }
-            let title = self.slot_title(place, slot);
+            let title = self.slot_title(place, &slot);
             out.push(Candidate {
                 entry: Some(index),
-                slot: slot.clone(),
+                slot,
                 collect,
                 title: normal::fold(&title),
                 committed: entry.committed != done,
             });
+        }
+        if let Some(s) = self.state.scopes.get_mut(&scope) {
+            s.history = history;
         }
         out
     }
@@ -201,7 +210,7 @@ impl Run<'_> {
             let candidate = &candidates[index];
             let slot = &candidate.slot;
             let strict = value::is_unmistakable(slot);
-            if !marked && !strict {
+            if !marked && !(strict && stands_in(slot, input)) {
                 continue;
             }
             if candidate.committed && !marked {
@@ -441,7 +450,7 @@ impl Run<'_> {
         };
         let pack = self.pack(&frame.pack.clone());
         let (Some(slot), Some(collect)) = (
-            pack.slots.get(name).cloned(),
+            SlotRef::new(&pack, name),
             collect_at(&pack, frame, answered.field),
         ) else {
             self.expired("its question is gone");
@@ -550,6 +559,20 @@ fn collect_at(pack: &crate::model::Pack, frame: &Frame, field: Option<u32>) -> O
             form.fields.get(field as usize).map(|f| f.collect.clone())
         }
         _ => None,
+    }
+}
+
+/// Whether the message holds a value as it is: a script is not asked about every message.
+fn stands_in(slot: &crate::model::Slot, input: &Input<'_>) -> bool {
+    match (&slot.prepare, &slot.kind) {
+        (
+            Some(_),
+            SlotKind::Text {
+                pattern: Some(pattern),
+                ..
+            },
+        ) => value::text::find_match(pattern, &input.words.text, &[]).is_some(),
+        _ => true,
     }
 }
 

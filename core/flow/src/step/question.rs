@@ -8,7 +8,7 @@ use super::{
     SaySource,
     run::Run,
     say::{Draft, Sending},
-    scope::Place,
+    scope::{Place, SlotRef},
     state::{Asked, Mode, Press, What},
 };
 use crate::{
@@ -45,7 +45,7 @@ pub(super) enum Why {
 /// A question of the top frame, with what it is made of.
 pub(super) struct Open {
     pub place: Place,
-    pub slot: Slot,
+    pub slot: SlotRef,
     pub collect: Collect,
     pub field: Option<u32>,
 }
@@ -324,11 +324,7 @@ impl Run<'_> {
             (StepKind::Form(form), Some(field)) => form.fields.get(field as usize)?.collect.clone(),
             _ => return None,
         };
-        let slot = pack
-            .slots
-            .get(&name)
-            .or_else(|| pack.slots.get(&collect.slot))?
-            .clone();
+        let slot = SlotRef::new(&pack, &name).or_else(|| SlotRef::new(&pack, &collect.slot))?;
         Some(Open {
             place,
             slot,

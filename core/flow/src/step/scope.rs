@@ -52,6 +52,32 @@ impl Place {
     }
 }
 
+/// A slot of a pack. Cloning a slot itself would clone its pattern, whose first search is dear.
+#[derive(Clone)]
+pub(super) struct SlotRef {
+    pack: Arc<Pack>,
+    index: usize,
+}
+
+impl SlotRef {
+    pub fn new(pack: &Arc<Pack>, name: &str) -> Option<Self> {
+        let index = pack.slots.get_index_of(name)?;
+        Some(Self {
+            pack: pack.clone(),
+            index,
+        })
+    }
+}
+
+impl std::ops::Deref for SlotRef {
+    type Target = Slot;
+
+    fn deref(&self) -> &Slot {
+        // A pack does not change once it is loaded.
+        &self.pack.slots[self.index]
+    }
+}
+
 /// The name of a step in traces and coverage.
 pub(crate) fn step_name(flow: &str, at: StepRef) -> String {
     format!("{flow}/{}.{}", at.block, at.index)
