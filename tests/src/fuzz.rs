@@ -17,8 +17,10 @@ use tandem_domain::{
 use tandem_flow::template::{Lookup, Scope, Templates};
 use tandem_server::config::{Config, Environment};
 
-/// Name and function of every target.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// What a target is called, and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: &[Target] = &[
     ("flow_yaml", flow_yaml),
     ("config", config),
     ("web_frames", web_frames),
