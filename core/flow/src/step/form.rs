@@ -6,7 +6,7 @@ use tandem_domain::{Map, Value};
 
 use super::{
     SaySource,
-    question::{Taken, Why},
+    question::Why,
     run::Run,
     say::{Draft, Sending},
     scope::Place,
@@ -454,18 +454,6 @@ impl Run<'_> {
             return;
         };
         self.rewind_to_ask(&place, &name);
-    }
-
-    /// Reads a message at the summary.
-    pub fn read_confirm(&mut self, text: &str) -> Option<super::commands::YesNo> {
-        super::commands::yes_or_no(text)
-    }
-
-    /// Skipped or not, the answer to a confirmation that was none.
-    pub fn confirm_failed(&mut self) -> Taken {
-        Taken::No(Why::Invalid(crate::value::Invalid::response(
-            "invalid_confirm",
-        )))
     }
 
     /// Announces a correction.

@@ -6,7 +6,7 @@
 //!
 //! Where to read: `turn` has the order in which a message is understood, `run` the interpreter
 //! with one function a step kind in `kinds/`, `frames` its stack; `question`, `form` and `answer`
-//! ask and judge, `correct` goes back; `buttons`, `faq`, `handoff`, `timers` and `events` are what
+//! ask and judge, `correct` and `rewind` go back; `buttons`, `faq`, `handoff`, `timers` and `events` are what
 //! their names say; `scope` keeps slots and answers expressions, `say` makes messages, `migrate`
 //! takes care of edited flows, and `state` is what is kept.
 
@@ -24,6 +24,7 @@ mod handoff;
 mod kinds;
 mod migrate;
 mod question;
+mod rewind;
 mod run;
 mod say;
 mod scope;

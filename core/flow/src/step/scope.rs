@@ -103,7 +103,7 @@ impl Lookup for View<'_, '_> {
             })),
             "channel" => Cow::Owned(Value::from(run.around.channel.as_str())),
             "contact" => Cow::Owned(run.contact(&self.place.pack)),
-            "conversation" => Cow::Owned(run.conversation(&self.place.pack)),
+            "conversation" => Cow::Owned(run.conversation()),
             "hours" => Cow::Owned(run.hours(self.place)),
             _ => return None,
         })
@@ -410,7 +410,7 @@ impl Run<'_> {
         Value::Object(contact)
     }
 
-    fn conversation(&self, pack: &Pack) -> Value {
+    fn conversation(&self) -> Value {
         let mut map = self.around.conversation.clone();
         map.insert("channel".into(), Value::from(self.around.channel.as_str()));
         if let Some(frame) = self
@@ -422,7 +422,6 @@ impl Run<'_> {
         {
             map.insert("flow".into(), Value::from(frame.flow.as_str()));
         }
-        let _ = pack;
         Value::Object(map)
     }
 

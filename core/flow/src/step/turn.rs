@@ -309,7 +309,7 @@ impl Run<'_> {
 
     fn answer_confirm(&mut self, input: &Input<'_>) {
         let text = input.words.text.as_str();
-        let judged = self.read_confirm(text);
+        let judged = commands::yes_or_no(text);
         if let Some(answer) = &judged
             && answer.exact
         {
@@ -340,9 +340,7 @@ impl Run<'_> {
     }
 
     fn failed_confirm(&mut self) {
-        if let Taken::No(why) = self.confirm_failed() {
-            self.failed(&why);
-        }
+        self.failed(&Why::Invalid(Invalid::response("invalid_confirm")));
     }
 
     fn answer_change(&mut self, input: &Input<'_>) {
@@ -366,9 +364,7 @@ impl Run<'_> {
         if self.digress(input, at::START, false) {
             return;
         }
-        if let Taken::No(why) = self.not_a_correction() {
-            self.failed(&why);
-        }
+        self.failed(&Why::Silent);
     }
 
     fn answer_faq_menu(&mut self, input: &Input<'_>) {
