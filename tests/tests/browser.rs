@@ -36,6 +36,11 @@ async fn demo(test: &str) -> Option<(Server, Browser)> {
 /// Keeps a picture of the window where `TANDEM_PICTURES` names a folder.
 async fn picture(browser: &Browser, name: &str) {
     if let Some(folder) = std::env::var_os("TANDEM_PICTURES") {
+        let still = "return document.querySelector('tandem-chat').shadowRoot.getAnimations().every(a => a.playState !== 'running')";
+        browser
+            .until("the end of all movement", still)
+            .await
+            .unwrap();
         let path = std::path::Path::new(&folder).join(name);
         std::fs::write(path, browser.screenshot().await.unwrap()).unwrap();
     }

@@ -12,6 +12,7 @@ use crate::{
     diagnostic::{Diagnostic, Problems, Severity, words},
     load::{self, Options, Uses},
     model::{FaqNode, Keep, Pack, Phrases, Span},
+    step::HANDED_OVER,
 };
 pub(crate) use tests::tests;
 
@@ -71,7 +72,9 @@ pub(crate) fn judge(pack: &Pack, uses: &Uses, problems: &mut Problems) {
     same_phrases(pack, problems);
     slots(pack, uses, problems);
     for (name, response) in &pack.responses {
-        if !uses.responses.contains(name) && !uses.shipped.contains(name) {
+        // The stepper says it by itself where a pack has it.
+        let by_itself = name == HANDED_OVER;
+        if !uses.responses.contains(name) && !uses.shipped.contains(name) && !by_itself {
             problems.warn(
                 "unused-response",
                 response.span,

@@ -100,8 +100,8 @@ impl Run<'_> {
             return;
         }
         self.note("handoff", &format!("to {skill}: {why}"));
-        if self.current.responses.contains_key("handed_over") {
-            self.builtin("handed_over", Map::new());
+        if self.current.responses.contains_key(super::HANDED_OVER) {
+            self.builtin(super::HANDED_OVER, Map::new());
         }
         self.effects.push(Effect::Handoff {
             skill: skill.to_owned(),

@@ -83,6 +83,9 @@ pub fn step(turn: Turn<'_>, state: State) -> Stepped {
 /// The version of [`State`]'s serialised form.
 pub const STATE_FORMAT: u32 = 1;
 
+/// The response that is said, where a pack has it, when a trigger or a cap hands over.
+pub(crate) const HANDED_OVER: &str = "handed_over";
+
 /// Finds packs by what a frame is pinned to.
 pub trait Packs {
     /// The version new flows start in.
