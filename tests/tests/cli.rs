@@ -1,0 +1,155 @@
+//! The commands as a user types them.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tandem_tests::root;
+
+fn tandem(args: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tandem-under-test"))
+        .args(args)
+        .current_dir(folder)
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_new_pack_passes_its_own_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = tandem(&["init", "hello"], folder.path());
+    assert!(made.status.success(), "{}", err(&made));
+    let checked = tandem(&["check", "hello", "--strict"], folder.path());
+    assert!(checked.status.success(), "{}", out(&checked));
+    let tested = tandem(
+        &["test", "hello", "--coverage", "--format", "json"],
+        folder.path(),
+    );
+    assert!(tested.status.success(), "{}", out(&tested));
+    let report: Value = serde_json::from_str(&out(&tested)).unwrap();
+    assert_eq!(
+        report["coverage"]["steps"]["reached"],
+        report["coverage"]["steps"]["total"]
+    );
+    let again = tandem(&["init", "hello"], folder.path());
+    assert_eq!(
+        again.status.code(),
+        Some(2),
+        "a folder in use is left alone"
+    );
+}
+
+#[test]
+fn the_first_flow_of_the_readme_works_as_it_stands() {
+    for readme in ["README.md", "README.zh.md"] {
+        let text = std::fs::read_to_string(root().join(readme)).unwrap();
+        let blocks: Vec<&str> = text
+            .split("```yaml\n")
+            .skip(1)
+            .map(|block| block.split("```").next().unwrap())
+            .collect();
+        let [flow, slot, test] = blocks[..] else {
+            panic!("{readme} shows a flow, a slot and a test");
+        };
+        let folder = tempfile::tempdir().unwrap();
+        assert!(tandem(&["init", "hello"], folder.path()).status.success());
+        let main = folder.path().join("hello/main.flow.yaml");
+        let edited = std::fs::read_to_string(&main)
+            .unwrap()
+            .replacen("\nflows:\n", &format!("\nflows:\n{flow}\n"), 1)
+            .replacen("\nslots:\n", &format!("\nslots:\n{slot}"), 1);
+        std::fs::write(&main, edited).unwrap();
+        std::fs::write(folder.path().join("hello/tests/visit.test.yaml"), test).unwrap();
+        let checked = tandem(&["check", "hello"], folder.path());
+        assert!(checked.status.success(), "{readme}: {}", out(&checked));
+        let tested = tandem(&["test", "hello"], folder.path());
+        assert!(tested.status.success(), "{readme}: {}", out(&tested));
+    }
+}
+
+#[test]
+fn the_retail_pack_is_clean_and_covered() {
+    let checked = tandem(&["check", "flows/retail", "--strict"], &root());
+    assert!(checked.status.success(), "{}", out(&checked));
+    let tested = tandem(
+        &["test", "flows/retail", "--coverage", "--format", "json"],
+        &root(),
+    );
+    assert!(tested.status.success(), "{}", out(&tested));
+    let report: Value = serde_json::from_str(&out(&tested)).unwrap();
+    assert!(report["tests"].as_array().unwrap().len() >= 30);
+    let steps = &report["coverage"]["steps"];
+    let share = steps["reached"].as_f64().unwrap() / steps["total"].as_f64().unwrap();
+    assert!(share > 0.9, "{share}");
+}
+
+#[test]
+fn a_broken_pack_ends_with_1_and_what_cannot_run_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("pack.yaml"), "name: x\nlocals: [en]\n").unwrap();
+    let broken = tandem(&["check", "."], folder.path());
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(out(&broken).contains("pack.yaml:2:1"), "{}", out(&broken));
+    assert!(
+        !out(&broken).contains('\u{1b}'),
+        "colours only on a terminal"
+    );
+    let chinese = tandem(&["check", ".", "--lang", "zh"], folder.path());
+    assert!(out(&chinese).contains("错误"), "{}", out(&chinese));
+    let missing = tandem(
+        &["serve", "--pack", "nowhere", "--listen", "127.0.0.1:0"],
+        folder.path(),
+    );
+    assert_eq!(missing.status.code(), Some(2), "{}", out(&missing));
+    assert!(err(&missing).contains("nowhere"), "{}", err(&missing));
+    assert_eq!(
+        tandem(&["frobnicate"], folder.path()).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn a_port_in_use_is_said_with_a_way_out() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let pack = root().join("flows/retail");
+    let refused = tandem(
+        &[
+            "serve",
+            "--pack",
+            pack.to_str().unwrap(),
+            "--listen",
+            &address,
+        ],
+        folder.path(),
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(err(&refused).contains("--listen"), "{}", err(&refused));
+}
+
+#[test]
+fn the_schemas_in_docs_are_those_the_program_writes() {
+    for kind in ["flow", "pack", "connections", "desk", "test", "config"] {
+        let written = tandem(&["schema", kind], &root());
+        let kept =
+            std::fs::read_to_string(root().join(format!("docs/{kind}.schema.json"))).unwrap();
+        let (written, kept): (Value, Value) = (
+            serde_json::from_str(&out(&written)).unwrap(),
+            serde_json::from_str(&kept).unwrap(),
+        );
+        assert!(written == kept, "run `tandem schema --write docs`: {kind}");
+    }
+}
