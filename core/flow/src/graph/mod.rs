@@ -340,10 +340,8 @@ impl<'a> Steps<'a> {
                         continue;
                     }
                 }
-                StepKind::End { .. } | StepKind::Link { .. } => {
-                    self.arrow(node, end, "", false);
-                    continue;
-                }
+                // Their shape says that nothing follows; arrows to the end would cross everything.
+                StepKind::End { .. } | StepKind::Link { .. } => continue,
                 _ => {}
             }
             let next = self.after(at).unwrap_or(end);

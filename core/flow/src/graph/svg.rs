@@ -7,7 +7,8 @@ use super::{Drawing, Node, Shape};
 const BOX: f64 = 250.0;
 const LINE: f64 = 18.0;
 const PAD: f64 = 10.0;
-const GAP_X: f64 = 60.0;
+/// Room for a label on an arrow.
+const GAP_X: f64 = 120.0;
 const GAP_Y: f64 = 30.0;
 /// Half-width characters on one line of a box.
 const WIDTH: usize = 34;
