@@ -1,4 +1,4 @@
-//! `tandem schema`: JSON Schemas for editors.
+//! `tandem schema`: JSON Schemas and the Lua host API, for editors.
 
 use std::{io::Write as _, path::PathBuf};
 
@@ -10,7 +10,8 @@ use crate::{config::Config, lang::Pick as _};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// What the schema describes: flow, pack, connections, desk, test or config.
+    /// What it describes: flow, pack, connections, desk, test or config; `luau` and `lua` are the
+    /// host API of a pack's modules as type definitions and as stubs.
     #[arg(default_value = "flow")]
     kind: String,
     /// File to write.
@@ -33,6 +34,24 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
                 .with_context(|| format!("{} could not be written", path.display()))?;
             writeln!(out, "{}", path.display())?;
         }
+        for (name, text) in [
+            ("tandem.d.luau", tandem_lua::definitions()),
+            ("tandem.stubs.lua", tandem_lua::stubs()),
+        ] {
+            let path = folder.join(name);
+            std::fs::write(&path, text)
+                .with_context(|| format!("{} could not be written", path.display()))?;
+            writeln!(out, "{}", path.display())?;
+        }
+        return Ok(End::Well);
+    }
+    let api = match options.kind.as_str() {
+        "luau" => Some(tandem_lua::definitions()),
+        "lua" => Some(tandem_lua::stubs()),
+        _ => None,
+    };
+    if let Some(api) = api {
+        deliver(common, options.output.as_deref(), &api)?;
         return Ok(End::Well);
     }
     let wanted = format!("{}.schema.json", options.kind);
@@ -40,6 +59,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         let known: Vec<&str> = schemas
             .iter()
             .filter_map(|(name, _)| name.strip_suffix(".schema.json"))
+            .chain(["luau", "lua"])
             .collect();
         bail!(
             "{}: {}",

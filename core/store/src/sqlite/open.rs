@@ -103,6 +103,16 @@ pub fn open_sqlite_read_only(
     Ok(open().map_err(|failure| failure.while_doing(&format!("opening {}", path.display())))?)
 }
 
+/// A new database is for its owner's eyes only; SQLite gives its log the same mode. Where this
+/// fails, opening the file says why.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
+}
+
 fn open_memory(options: &SqliteOptions) -> Result<Arc<dyn Store>, Failure> {
     let mut conn = Connection::open_in_memory()?;
     settings(&conn, options)?;
@@ -126,6 +136,7 @@ fn open_file(path: &Path, options: &SqliteOptions) -> Result<Arc<dyn Store>, Fai
         )));
     }
     let lock = lock(path)?;
+    make_private(path);
     let mut conn = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
