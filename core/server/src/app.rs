@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use axum::serve::ListenerExt as _;
 use tandem_api::ApiState;
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel as _, Stop};
@@ -186,6 +187,11 @@ impl App {
             })
         };
         let stop = self.stop.clone();
+        // An answer is one small write: held back for the last one's acknowledgement it would be
+        // 40 ms late.
+        let listener = listener.tap_io(|stream| {
+            let _ = stream.set_nodelay(true);
+        });
         let served = axum::serve(
             listener,
             self.router

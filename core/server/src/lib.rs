@@ -13,3 +13,6 @@ pub mod logging;
 pub mod metrics;
 pub mod reload;
 pub mod shop;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
