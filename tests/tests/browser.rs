@@ -47,8 +47,8 @@ async fn picture(browser: &Browser, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_returns_a_lamp_with_a_photo_and_a_reload_in_mid_form() {
-    let Some((server, browser)) = demo("a return in the browser").await else {
+async fn a_customer_finds_an_order_across_a_reload_in_mid_form_and_sends_a_picture() {
+    let Some((server, browser)) = demo("an order in the browser").await else {
         return;
     };
     browser

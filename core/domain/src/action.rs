@@ -44,6 +44,9 @@ pub struct Meta {
     pub now: Timestamp,
     /// Milliseconds the whole call may take, retries included.
     pub timeout_ms: u64,
+    /// Attempts after the first where repeating is safe, in place of the connection's own number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
     /// The same on every attempt; sent along where the far side understands one.
     pub idempotency_key: Option<String>,
     /// A write is never repeated without an idempotency key.

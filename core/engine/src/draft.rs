@@ -212,7 +212,7 @@ impl Draft {
                 timeout_ms,
                 pack,
                 write,
-                retry: _,
+                retry,
                 idempotency_key,
                 once,
             } => {
@@ -230,6 +230,7 @@ impl Draft {
                         pack,
                         now: self.now,
                         timeout_ms,
+                        retries: retry,
                         idempotency_key,
                         write,
                     },

@@ -205,6 +205,20 @@ impl Connections {
         idempotency_key: Option<&str>,
         deadline: Option<Instant>,
     ) -> Result<Response, NetError> {
+        self.call_with_retries(connection, operation, args, idempotency_key, deadline, None)
+            .await
+    }
+
+    /// The same with a number of retries for this one call, in place of the declared one.
+    pub async fn call_with_retries(
+        &self,
+        connection: &str,
+        operation: &str,
+        args: &Map,
+        idempotency_key: Option<&str>,
+        deadline: Option<Instant>,
+        retries: Option<u32>,
+    ) -> Result<Response, NetError> {
         let service = self
             .services
             .get(connection)
@@ -230,7 +244,8 @@ impl Connections {
                 key: key.to_owned(),
             });
         }
-        declared.client.send(&request, deadline).await
+        let client = declared.client.tuned(None, retries);
+        client.send(&request, deadline).await
     }
 }
 

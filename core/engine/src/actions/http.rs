@@ -63,12 +63,13 @@ impl Web {
         let deadline = Instant::now() + Duration::from_millis(meta.timeout_ms);
         let started = std::time::Instant::now();
         let answer = connections
-            .call(
+            .call_with_retries(
                 connection,
                 operation,
                 args,
                 meta.idempotency_key.as_deref(),
                 Some(deadline),
+                meta.retries,
             )
             .await;
         metrics::histogram!("tandem_http_seconds", "connection" => connection.to_owned())

@@ -227,6 +227,7 @@ impl Actions for Services {
             pack: pack.structure.clone(),
             now: at.now,
             timeout_ms: at.timeout_ms,
+            retries: None,
             idempotency_key: None,
             write: false,
         };

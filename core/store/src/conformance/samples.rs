@@ -310,6 +310,7 @@ impl Thread {
                 pack: "abc".into(),
                 now: START,
                 timeout_ms: 5000,
+                retries: Some(1),
                 idempotency_key: Some("k".into()),
                 write: false,
             },
