@@ -332,24 +332,3 @@ async fn secrets_and_urls_show_neither_in_logs_nor_in_errors() {
         assert!(!text.contains(TOKEN) && !text.contains("ann"), "{text}");
     }
 }
-
-#[tokio::test]
-async fn one_call_may_ask_for_more_retries_than_its_connection_makes() {
-    let server = MockServer::start().await;
-    Mock::given(any())
-        .respond_with(ResponseTemplate::new(503).insert_header("retry-after", "0"))
-        .mount(&server)
-        .await;
-    let shop = build(spec(&server));
-    let asked = async |retries| {
-        let before = server.received_requests().await.unwrap().len();
-        let answer = shop
-            .call_with_retries("shop", "find_order", &Map::new(), None, None, retries)
-            .await
-            .unwrap();
-        assert_eq!(answer.status, 503);
-        server.received_requests().await.unwrap().len() - before
-    };
-    assert_eq!(asked(None).await, 1);
-    assert_eq!(asked(Some(2)).await, 3);
-}
