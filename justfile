@@ -23,12 +23,12 @@ bench:
 
 # The load test over HTTP and WebSocket; needs wrk.
 load:
-    cargo build --release
     bash tests/load/run.sh
 
-# Fuzz targets, ten minutes each.
+# Fuzz targets, ten minutes each; needs cargo-fuzz and a nightly compiler (or RUSTC_BOOTSTRAP=1).
 fuzz seconds="600":
-    FUZZ_SECONDS={{seconds}} cargo test --release -p tandem-tests --test fuzz -- --ignored --nocapture
+    cd tests/fuzz && for target in $(cargo fuzz list --fuzz-dir .); do \
+        cargo fuzz run --fuzz-dir . "$target" -- -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=4096 || exit 1; done
 
 # Starts the demo.
 demo:
