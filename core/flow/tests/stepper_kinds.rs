@@ -560,3 +560,25 @@ flows:
     assert!(brief(&chat.sim.agent_closes(true)).is_empty());
     assert!(chat.sim.state().open_flows().is_empty());
 }
+
+#[test]
+fn a_date_where_a_number_is_wanted_corrects_the_date() {
+    let flow = r"
+slots:
+  day: {type: date}
+  guests: {type: integer, min: 1}
+flows:
+  book:
+    start_when: {phrases: [book a table, reserve a table]}
+    steps:
+      - {collect: day, ask: Which day?}
+      - {collect: guests, ask: How many?}
+      - say: For {{ guests }} on {{ day }}.
+";
+    let mut chat = Chat::new(&pack(flow, &[]));
+    chat.user("book a table");
+    assert_eq!(chat.user("5 March"), ["asks guests"]);
+    assert_eq!(chat.user("sorry, on 7 March"), ["asks guests"]);
+    assert_eq!(chat.slot("guests"), Value::Null);
+    assert_eq!(chat.user("2"), ["For 2 on 2025-03-07."]);
+}

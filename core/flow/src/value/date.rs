@@ -283,6 +283,33 @@ fn first_of(
     best
 }
 
+/// Where dates and times of day stand in a message in lower case: a number in one of them counts
+/// nothing. "In 3 days" says how many, so it is none of them.
+#[must_use]
+pub fn moments(lower: &str, calendar: &Calendar) -> Vec<Range<usize>> {
+    const MOST: usize = 8;
+    let mut found: Vec<Range<usize>> = Vec::new();
+    while found.len() < MOST
+        && let Some((_, span)) = find_date(lower, calendar, &found, false)
+    {
+        found.push(span);
+    }
+    while found.len() < 2 * MOST
+        && let Some((_, span)) = find_time(lower, &found)
+    {
+        found.push(span);
+    }
+    found.retain(|span| {
+        let said = &lower[span.clone()];
+        // "2.5." may be a number at the end of a sentence.
+        let decimal = said.ends_with('.') && said.chars().all(|c| c.is_ascii_digit() || c == '.');
+        let how_many =
+            said.starts_with("in ") || said.ends_with("ago") || said.ends_with(['后', '前']);
+        !decimal && !how_many
+    });
+    found
+}
+
 static CLOCK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?-u:\b)(\d{1,2})[:h](\d{2})(?::(\d{2}))?\s*(a\.?m\.?|p\.?m\.?)?|(?-u:\b)(\d{1,2})\s*(a\.?m\.?|p\.?m\.?|o'clock)(?-u:\b|$)|(?-u:\b)(noon|midday|midnight)(?-u:\b)")
         .expect("the pattern is a constant")

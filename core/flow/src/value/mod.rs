@@ -298,7 +298,7 @@ fn typed(
             (Value::from(value), span)
         }
         SlotKind::Integer { .. } | SlotKind::Number { .. } => {
-            let (value, span) = pick_number(&slot.kind, words, taken, whole)?;
+            let (value, span) = pick_number(&slot.kind, words, reader, taken, whole)?;
             check_range(&slot.kind, &value)?;
             (value, span)
         }
@@ -359,6 +359,7 @@ fn typed(
 fn pick_number(
     kind: &SlotKind,
     words: &Words,
+    reader: &Reader<'_>,
     taken: &[Range<usize>],
     whole: bool,
 ) -> Result<(Value, Range<usize>), Invalid> {
@@ -369,8 +370,14 @@ fn pick_number(
     } else {
         number::deliberate(&words.lower, taken)
     };
+    let moments = if found.is_empty() {
+        Vec::new()
+    } else {
+        date::moments(&words.lower, &reader.calendar)
+    };
     let values: Vec<(Value, Range<usize>)> = found
         .into_iter()
+        .filter(|n| !normal::overlaps(&n.span, &moments))
         .filter_map(|n| Some((number_value(n.value, integer)?, n.span)))
         .collect();
     let fitting: Vec<&(Value, Range<usize>)> = values

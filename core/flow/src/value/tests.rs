@@ -57,6 +57,34 @@ fn name_of(result: Result<Value, Invalid>) -> &'static str {
 }
 
 #[test]
+fn a_number_in_a_date_or_a_time_is_no_answer() {
+    let any = || integer(None, None);
+    for text in [
+        "sorry, on 7 March",
+        "7 March",
+        "March 7th, 2025",
+        "3月7日",
+        "三月七号",
+        "at 5 pm",
+        "下午三点",
+        "2025-03-07",
+    ] {
+        assert_eq!(name_of(read(any(), text)), "invalid_integer", "{text}");
+        assert_eq!(passing(any(), text), None, "{text}");
+    }
+    assert_eq!(read(any(), "4 of us, on 5 March"), Ok(json!(4)));
+    assert_eq!(read(any(), "四位，3月7日"), Ok(json!(4)));
+    // How many, not when.
+    assert_eq!(read(any(), "in 3 days"), Ok(json!(3)));
+    assert_eq!(read(any(), "3天后"), Ok(json!(3)));
+    let number = SlotKind::Number {
+        min: None,
+        max: None,
+    };
+    assert_eq!(read(number, "It weighs 2.5."), Ok(json!(2.5)));
+}
+
+#[test]
 fn integers_are_read_leniently() {
     let any = || integer(Some(1), None);
     assert_eq!(read(any(), "both"), Ok(json!(2)));
