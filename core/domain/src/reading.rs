@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Locale;
+pub use crate::entity::{Entity, EntityKind, EntityValue};
 
 /// Everything the stepper may know of a message's meaning. Stored in the journal, so that a
 /// replay needs no model.
@@ -25,6 +26,9 @@ pub struct Reading {
     /// Why the sentiment is what it is: the words that counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sentiment_words: Vec<String>,
+    /// Numbers, days, addresses and the like, from left to right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<Entity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +58,10 @@ pub enum Target {
 pub struct TrainingSet {
     pub locales: Vec<Locale>,
     pub examples: Vec<Example>,
+    /// Messages that none of the targets is meant by. A pack needs none; they sharpen
+    /// `out_of_scope`.
+    #[serde(default)]
+    pub out_of_scope: Vec<String>,
     pub articles: Vec<Article>,
 }
 
@@ -110,11 +118,46 @@ pub struct Query {
     pub limit: usize,
 }
 
+/// Confidences a caller may decide by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Thresholds {
+    /// The best candidate is taken alone from here on, so that at least as many answers are right
+    /// as this says.
+    pub answer: f32,
+    /// From here on 98 of 100 answers are right, by cross-validation over the pack's phrases.
+    pub alone: f32,
+    /// Two candidates at least this likely, and no further apart than `clarify_gap`, are asked
+    /// about.
+    pub clarify: f32,
+    pub clarify_gap: f32,
+    /// A phrase within a longer message (a wish for a person, `cancel`) counts from here on.
+    pub high: f32,
+    /// `Reading::out_of_scope` from here on means: none of these.
+    pub out_of_scope: f32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            answer: 0.6,
+            alone: 0.95,
+            clarify: 0.3,
+            clarify_gap: 0.15,
+            high: 0.8,
+            out_of_scope: 0.5,
+        }
+    }
+}
+
 /// A trained model. Pure: the same input gives the same reading; no I/O; never panics; its time
 /// is bounded by the message's length (input beyond 4,000 characters is not read) and does not
 /// grow with the number of stored conversations.
 pub trait Understanding: Send + Sync {
     fn read(&self, text: &str, locale: &Locale) -> Reading;
+    /// Which confidences this model's readings suit, learned from the pack's phrases.
+    fn thresholds(&self) -> Thresholds {
+        Thresholds::default()
+    }
     /// Passages for customers, best first.
     fn retrieve(&self, query: &Query) -> Vec<Passage>;
 }

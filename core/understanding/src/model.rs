@@ -354,6 +354,7 @@ impl Understanding for Model {
             out_of_scope: (1.0 - meant).clamp(0.0, 1.0),
             sentiment: feeling.score,
             sentiment_words: feeling.words,
+            entities: Vec::new(),
         }
     }
 
