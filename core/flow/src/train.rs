@@ -22,6 +22,7 @@ pub(crate) fn training_set(pack: &Pack) -> TrainingSet {
     TrainingSet {
         locales: pack.locales.clone(),
         examples,
+        out_of_scope: Vec::new(),
         articles: pack.articles.clone(),
     }
 }

@@ -97,6 +97,7 @@ fn set(flows: usize, per_flow: usize, items: usize) -> TrainingSet {
     TrainingSet {
         locales: vec![Locale::new("en"), Locale::new("zh")],
         examples,
+        out_of_scope: Vec::new(),
         articles: Vec::new(),
     }
 }

@@ -15,11 +15,13 @@
 //! * [`confidence`] – from both to probabilities;
 //! * [`sentiment`], [`language`] – beside it;
 //! * [`passages`], [`search`] – articles cut up and searched;
+//! * [`eval`] – the figures of a model on labelled messages;
 //! * [`model`] – assembles them; [`data`] – the word lists.
 
 pub mod classifier;
 pub mod confidence;
 mod data;
+pub mod eval;
 pub mod features;
 pub mod hash;
 pub mod language;

@@ -21,6 +21,7 @@ fn model(examples: Vec<Example>) -> Model {
     PhraseTrainer.model(&TrainingSet {
         locales: vec![Locale::new("en")],
         examples,
+        out_of_scope: Vec::new(),
         articles: vec![Article {
             id: "knowledge/shipping".to_owned(),
             title: "Shipping 配送".to_owned(),

@@ -163,6 +163,7 @@ fn set() -> TrainingSet {
     TrainingSet {
         locales: vec![Locale::new("en"), Locale::new("zh")],
         examples,
+        out_of_scope: Vec::new(),
         articles: Vec::new(),
     }
 }
