@@ -127,6 +127,12 @@ pub fn answer(
         return Err(Invalid::response(invalid_name(&slot.kind)));
     }
     if !options.is_empty()
+        && matches!(slot.kind, SlotKind::List)
+        && let Some(several) = several(options, words)
+    {
+        return Ok(several);
+    }
+    if !options.is_empty()
         && let Some(pick) = choice::pick(options, words)
     {
         return Ok(Parsed {
@@ -166,6 +172,32 @@ pub fn answer(
         parsed = relocate(parsed, used, words);
     }
     Ok(parsed)
+}
+
+/// Several of the options at once: a list in which each item names one. None where one does not.
+fn several(options: &[Choice], words: &Words) -> Option<Parsed> {
+    let items = text::items(&words.raw);
+    if items.len() < 2 {
+        return None;
+    }
+    let mut picked: Vec<Value> = Vec::new();
+    for item in items {
+        let pick = choice::pick(options, &Words::new(item))?;
+        let values = match &options[pick.index].value {
+            Value::Array(values) => values.clone(),
+            one => vec![one.clone()],
+        };
+        for value in values {
+            if !picked.contains(&value) {
+                picked.push(value);
+            }
+        }
+    }
+    Some(Parsed {
+        value: Value::Array(picked),
+        span: 0..words.text.len(),
+        exact: true,
+    })
 }
 
 /// A value of this slot in a message about something else, outside what is taken.
@@ -340,14 +372,13 @@ fn typed(
             .map(|(v, s)| (Value::from(v), s))
             .ok_or_else(invalid)?,
         SlotKind::List => {
-            let items: Vec<Value> = words
-                .raw
-                .split([',', ';', '、', '，', '；', '\n'])
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .take(100)
+            let items: Vec<Value> = text::items(&words.raw)
+                .into_iter()
                 .map(Value::from)
                 .collect();
+            if items.is_empty() {
+                return Err(invalid());
+            }
             (Value::Array(items), 0..words.text.len())
         }
         SlotKind::Choice { .. } | SlotKind::Object | SlotKind::File { .. } => return Err(invalid()),

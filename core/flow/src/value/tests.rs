@@ -281,3 +281,40 @@ fn values_are_coerced_by_the_declared_type() {
         Ok(Value::Null)
     );
 }
+
+#[test]
+fn lists_take_free_values() {
+    let list = |text: &str| read(SlotKind::List, text);
+    assert_eq!(
+        list("milk, two eggs and bread & butter."),
+        Ok(json!(["milk", "two eggs", "bread", "butter"]))
+    );
+    assert_eq!(
+        list("milk, eggs, and bread"),
+        Ok(json!(["milk", "eggs", "bread"]))
+    );
+    assert_eq!(
+        list("牛奶、鸡蛋，苹果和香蕉以及梨"),
+        Ok(json!(["牛奶", "鸡蛋", "苹果", "香蕉", "梨"]))
+    );
+    assert_eq!(list("温和洗面奶"), Ok(json!(["温和洗面奶"])));
+    assert_eq!(list("Andrew"), Ok(json!(["Andrew"])));
+    assert_eq!(name_of(list(", ;")), "invalid_list");
+
+    let options = ["Lamp", "Chair", "Table"].map(|name| Choice {
+        value: json!([name]),
+        label: name.into(),
+        words: Vec::new(),
+    });
+    let chosen = |text: &str| {
+        read_with(&slot(SlotKind::List), &options, text, &mut |_, _| {
+            LuaAnswer::Refused(None)
+        })
+    };
+    assert_eq!(
+        chosen("the chair and the lamp"),
+        Ok(json!(["Chair", "Lamp"]))
+    );
+    assert_eq!(chosen("1, 3"), Ok(json!(["Lamp", "Table"])));
+    assert_eq!(chosen("table"), Ok(json!(["Table"])));
+}

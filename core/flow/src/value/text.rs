@@ -173,6 +173,36 @@ pub fn url(text: &str, taken: &[Range<usize>], whole: bool) -> Option<(String, R
     })
 }
 
+/// The items of a list as people write it: between commas, semicolons and line breaks, and around
+/// "and" or 和. 和 counts behind two characters at least, so that 温和 and 柔和 stay whole.
+#[must_use]
+pub fn items(text: &str) -> Vec<&str> {
+    const MOST: usize = 100;
+    static AND: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?i)^and\s+|\s+(?:and|&)\s+|\s*以及\s*").expect("the pattern is a constant")
+    });
+    text.split([',', ';', '、', '，', '；', '\n'])
+        .flat_map(|part| AND.split(part))
+        .flat_map(around_han_and)
+        .map(|item| item.trim().trim_end_matches(['.', '。', '!', '！']).trim())
+        .filter(|item| !item.is_empty())
+        .take(MOST)
+        .collect()
+}
+
+fn around_han_and(part: &str) -> Vec<&str> {
+    let (mut found, mut start) = (Vec::new(), 0);
+    for (at, sign) in part.match_indices('和') {
+        let (before, after) = (part[start..at].trim(), part[at + sign.len()..].trim());
+        if before.chars().count() >= 2 && !after.is_empty() {
+            found.push(before);
+            start = at + sign.len();
+        }
+    }
+    found.push(&part[start..]);
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

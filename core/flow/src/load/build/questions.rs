@@ -30,7 +30,7 @@ impl Build<'_> {
         if let Some(slot) = slot.as_ref().and_then(|s| self.slots.get(s)) {
             let (name, source) = (slot.name.clone(), slot.source);
             let chosen = node.get("options_from").is_some();
-            let unasked = matches!(slot.kind, SlotKind::Object | SlotKind::List) && !chosen;
+            let unasked = matches!(slot.kind, SlotKind::Object) && !chosen;
             self.uses.filled.insert(name.clone());
             if source != crate::model::Source::Customer {
                 let key = serde_json::to_value(source).ok();
