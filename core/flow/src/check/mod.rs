@@ -4,14 +4,17 @@
 mod graph;
 mod tests;
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+};
 
 use serde::Serialize;
 
 use crate::{
     diagnostic::{Diagnostic, Problems, Severity, words},
     load::{self, Options, Uses},
-    model::{FaqNode, Keep, Pack, Phrases, Span},
+    model::{FaqNode, Keep, Pack, Phrases, Span, StepKind},
     step::HANDED_OVER,
 };
 pub(crate) use tests::tests;
@@ -179,14 +182,56 @@ fn same_phrases(pack: &Pack, problems: &mut Problems) {
     }
 }
 
+/// What the data of an event may fill: the slots that its flows read, and those that texts of the
+/// pack name where any flow starts on an event.
+fn filled_by_events(pack: &Pack, uses: &Uses) -> BTreeSet<String> {
+    let mut flows: Vec<&str> = pack
+        .flows
+        .values()
+        .filter(|f| f.start_when.event.is_some())
+        .map(|f| f.name.as_str())
+        .collect();
+    if flows.is_empty() {
+        return BTreeSet::new();
+    }
+    let in_flows: BTreeSet<&String> = uses.read_in.values().flatten().collect();
+    let mut filled: BTreeSet<String> = uses
+        .read
+        .iter()
+        .filter(|name| !in_flows.contains(name))
+        .cloned()
+        .collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = flows.pop() {
+        if !seen.insert(name) {
+            continue;
+        }
+        filled.extend(uses.read_in.get(name).into_iter().flatten().cloned());
+        let steps = pack.flows.get(name).into_iter().flat_map(|f| &f.blocks);
+        flows.extend(
+            steps
+                .flat_map(|b| &b.steps)
+                .filter_map(|step| match &step.kind {
+                    StepKind::Call { flow, .. } | StepKind::Link { flow, .. } => {
+                        Some(flow.as_str())
+                    }
+                    _ => None,
+                }),
+        );
+    }
+    filled
+}
+
 fn slots(pack: &Pack, uses: &Uses, problems: &mut Problems) {
+    let by_event = filled_by_events(pack, uses);
     for slot in pack
         .slots
         .values()
         .filter(|s| !uses.shipped.contains(&s.name))
     {
         let name = &slot.name;
-        let (read, filled) = (uses.read.contains(name), uses.filled.contains(name));
+        let read = uses.read.contains(name);
+        let filled = uses.filled.contains(name) || by_event.contains(name);
         if !read && !filled {
             problems.warn(
                 "unused-slot",

@@ -22,6 +22,7 @@ impl Build<'_> {
         let name = key.text().unwrap_or_default().to_owned();
         self.check_name(key, ("a flow", "流程"));
         let mut draft = Draft::default();
+        let elsewhere = std::mem::take(&mut self.uses.read);
         if let Some(steps) = node.get("steps") {
             if steps.seq().is_some_and(<[Node]>::is_empty) && !self.shipped {
                 self.problems.warn(
@@ -66,6 +67,9 @@ impl Build<'_> {
             );
         }
         let start_when = self.start_when(node.get("start_when"));
+        let here = std::mem::replace(&mut self.uses.read, elsewhere);
+        self.uses.read.extend(here.iter().cloned());
+        self.uses.read_in.insert(name.clone(), here);
         Flow {
             name,
             title,

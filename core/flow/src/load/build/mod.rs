@@ -91,6 +91,8 @@ impl Names {
 #[derive(Debug, Default)]
 pub(crate) struct Uses {
     pub read: BTreeSet<String>,
+    /// By flow.
+    pub read_in: BTreeMap<String, BTreeSet<String>>,
     pub filled: BTreeSet<String>,
     pub responses: BTreeSet<String>,
     pub flows: BTreeSet<String>,
