@@ -65,6 +65,7 @@ pub const FILTERS: &[&str] = &[
     "truncate",
     "unique",
     "upper",
+    "yesno",
 ];
 
 /// Tests (`x is …`) an expression may use.
@@ -195,6 +196,7 @@ pub(super) fn install(env: &mut Environment<'static>) {
         f::unique(state, v, k)
     });
     env.add_filter("upper", |v: Value| text(v, |s| s.to_uppercase()));
+    env.add_filter("yesno", yesno);
 
     env.add_test("boolean", t::is_boolean);
     env.add_test("defined", |v: Value| !empty(&v));
@@ -226,6 +228,22 @@ pub(super) fn install(env: &mut Environment<'static>) {
     env.add_function("range", range);
     env.add_function(COMPARE, compare);
     env.add_function(OPERATE, operate);
+}
+
+/// "yes" and "no" in the customer's language, or words of the author's own: `yesno('new', 'used')`.
+/// An empty value stays empty.
+fn yesno(state: &State<'_, '_>, value: Value, yes: Option<Value>, no: Option<Value>) -> Value {
+    if empty(&value) {
+        return value;
+    }
+    let chinese = context(state).is_some_and(|c| c.locale.language() == "zh");
+    let (own, built_in) = match (value.is_true(), chinese) {
+        (true, false) => (yes, "yes"),
+        (true, true) => (yes, "是"),
+        (false, false) => (no, "no"),
+        (false, true) => (no, "否"),
+    };
+    own.unwrap_or_else(|| Value::from(built_in))
 }
 
 fn empty(value: &Value) -> bool {

@@ -337,3 +337,15 @@ fn a_condition_is_cheap() {
     eprintln!("{took:?} for 1000");
     assert!(took.as_millis() < 500, "{took:?}");
 }
+
+#[test]
+fn booleans_are_said_as_they_are_written() {
+    assert_eq!(render("{{ qty == 2 }}, {{ qty == 3 }}"), "true, false");
+    assert_eq!(render("{{ (qty == 2) ~ '!' }}"), "true!");
+    assert_eq!(render("{{ [qty == 2, none] | join('/') }}"), "true/");
+    let words = "{{ (qty == 2) | yesno }}, {{ (qty == 3) | yesno }}";
+    assert_eq!(try_render("en", words).unwrap(), "yes, no");
+    assert_eq!(try_render("zh", words).unwrap(), "是, 否");
+    assert_eq!(render("{{ (qty == 2) | yesno('new', 'used') }}"), "new");
+    assert_eq!(render("{{ missing | yesno }}"), "");
+}

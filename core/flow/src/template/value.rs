@@ -217,6 +217,8 @@ pub(super) fn display(value: &Value) -> String {
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => String::new(),
         ValueKind::String => value.as_str().unwrap_or_default().to_owned(),
+        // As they are written in YAML and in expressions.
+        ValueKind::Bool => if value.is_true() { "true" } else { "false" }.to_owned(),
         ValueKind::Number => {
             let text = value.to_string();
             text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
