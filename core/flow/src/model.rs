@@ -66,7 +66,7 @@ impl Default for Limits {
             attempts: 3,
             jumps: 10,
             steps_per_turn: 200,
-            repair: 5,
+            repair: 3,
             session_minutes: 60 * 24,
         }
     }

@@ -59,8 +59,8 @@ pub(crate) static LIMITS: Shape = Shape {
         f(
             "repair",
             Ty::Int,
-            "Repairs in a session (5).",
-            "一次会话中的修复次数（5）。",
+            "Repairs in a session (3).",
+            "一次会话中的修复次数（3）。",
         ),
         f(
             "session_minutes",
