@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::{
     diagnostic::{Problems, suggest, words},
     load::Node,
-    model::{Pack, StepKind},
+    model::{FaqNode, Pack, StepKind},
 };
 
 /// Names a test may speak of.
@@ -21,6 +21,15 @@ pub(crate) fn tests(pack: &Pack, trees: &[(String, Node)], problems: &mut Proble
         asked: pack.slots.keys().cloned().collect(),
         ..Known::default()
     };
+    // The whole tree is asked as `faq`, a node by its path.
+    known.asked.insert("faq".to_owned());
+    let mut nodes: Vec<&FaqNode> = pack.faqs.items.iter().collect();
+    while let Some(node) = nodes.pop() {
+        if !node.items.is_empty() {
+            known.asked.insert(node.path.clone());
+            nodes.extend(&node.items);
+        }
+    }
     for connection in pack.connections.values() {
         for operation in connection.operations.keys() {
             known
@@ -85,7 +94,7 @@ fn test(pack: &Pack, known: &Known, tree: &Node, problems: &mut Problems) {
             name(
                 message.get("asks"),
                 &known.asked,
-                ("slot or menu", "槽位或菜单"),
+                ("slot, menu or FAQ menu", "槽位、菜单或常见问题菜单"),
                 problems,
             );
             name(
