@@ -14,7 +14,7 @@ server: {listen: "127.0.0.1:18080"}
 data_dir: $work/data
 workspaces: {default: {pack: ${PACK:-$PWD/flows/retail}}}
 channels: {web: {accounts: {web: {origins: ["*"], limits: {burst: 4000000000, per_second: 1000000000.0,
-  sessions_burst: 4000000000, sessions_per_second: 1000000000.0, connections_per_ip: 0, connections: 100000}}}}}
+  sessions_burst: 4000000000, sessions_per_second: 1000000000.0, per_ip_burst: 0, connections_per_ip: 0, connections: 100000}}}}}
 log: {level: error}
 YAML
 started=$(date +%s%N)

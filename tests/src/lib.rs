@@ -2,13 +2,16 @@
 //! a customer, an agent or a browser would. Only platforms are faked.
 //!
 //! * [`server`] – a server process: start, kill, start again on the same data;
-//! * [`visitor`] – a customer on the web channel;
+//! * [`visitor`] – a customer on the web channel; [`live`] – over a WebSocket;
+//! * [`packs`] – packs in folders of their own;
 //! * [`browser`] – Chromium with the widget;
 //! * [`require`] – what a test does where a tool it needs is missing;
 //! * [`fuzz`] – everything that reads bytes from outside, as functions of bytes.
 
 pub mod browser;
 pub mod fuzz;
+pub mod live;
+pub mod packs;
 pub mod require;
 pub mod server;
 pub mod visitor;

@@ -26,7 +26,28 @@ pub struct Server {
     child: Child,
     pub url: String,
     pub http: reqwest::Client,
-    environment: Vec<(String, String)>,
+    setup: Setup,
+}
+
+/// How a server differs from the one [`Server::start`] gives.
+#[derive(Default)]
+pub struct Setup {
+    /// Additions to its environment.
+    pub environment: Vec<(String, String)>,
+    /// Laid over the harness's configuration, key by key.
+    pub config: Value,
+    /// A command that ends in running its own last arguments: `sh -c '… exec "$@"' sh`.
+    pub under: Vec<String>,
+}
+
+impl Setup {
+    #[must_use]
+    pub fn config(config: Value) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
 }
 
 impl Server {
@@ -47,37 +68,50 @@ impl Server {
         pack: &Path,
         environment: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        let environment = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let setup = Setup {
+            environment,
+            ..Setup::default()
+        };
+        Self::start_as(binary, pack, setup).await
+    }
+
+    /// The same set up otherwise.
+    ///
+    /// # Errors
+    /// When it ends before it listens.
+    pub async fn start_as(binary: &str, pack: &Path, setup: Setup) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let config = json!({
+        let mut config = json!({
             "server": {"listen": "127.0.0.1:0"},
             "data_dir": folder.path().join("data"),
             "workspaces": {"default": {"pack": pack}},
             "channels": {"web": {"accounts": {"web": {
                 "origins": ["*"],
                 "limits": {"burst": 100_000, "per_second": 100_000.0,
-                    "sessions_burst": 100_000, "sessions_per_second": 100_000.0, "connections_per_ip": 0},
+                    "sessions_burst": 100_000, "sessions_per_second": 100_000.0, "per_ip_burst": 0, "connections_per_ip": 0},
             }}}},
             "api": {"tokens": [{"name": "test", "scopes": ["admin"], "secret": {"env": "TEST_TOKEN"}}]},
             "log": {"level": "warn"},
         });
+        lay_over(&mut config, &setup.config);
         // JSON is YAML.
         std::fs::write(
             folder.path().join("tandem.yaml"),
             serde_json::to_string_pretty(&config)?,
         )?;
-        let environment: Vec<(String, String)> = environment
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect();
         let binary = PathBuf::from(binary);
-        let (child, url) = launch(&binary, folder.path(), &environment).await?;
+        let (child, url) = launch(&binary, folder.path(), &setup).await?;
         Ok(Self {
             binary,
             folder,
             child,
             url,
             http: reqwest::Client::new(),
-            environment,
+            setup,
         })
     }
 
@@ -94,7 +128,7 @@ impl Server {
     /// # Errors
     /// When it ends before it listens.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
-        let (child, url) = launch(&self.binary, self.folder.path(), &self.environment).await?;
+        let (child, url) = launch(&self.binary, self.folder.path(), &self.setup).await?;
         self.child = child;
         self.url = url;
         Ok(())
@@ -105,9 +139,31 @@ impl Server {
     /// # Errors
     /// When it ends before it listens.
     pub async fn restart_on(&mut self, address: &str) -> anyhow::Result<()> {
-        self.environment
+        self.setup
+            .environment
             .push(("TANDEM__SERVER__LISTEN".into(), address.into()));
         self.restart().await
+    }
+
+    /// SIGTERM, as a supervisor sends it, and the wait for the end.
+    ///
+    /// # Errors
+    /// When it does not end within half a minute, or badly.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        let pid = self.pid().context("the server was gone")?.to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().await?;
+        anyhow::ensure!(sent.success(), "no signal could be sent");
+        let status = tokio::time::timeout(Duration::from_secs(30), self.child.wait())
+            .await
+            .context("the server does not end")??;
+        anyhow::ensure!(status.success(), "{status}");
+        Ok(())
+    }
+
+    /// All it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(log_file(self.folder.path())).unwrap_or_default()
     }
 
     #[must_use]
@@ -157,18 +213,55 @@ impl Server {
     }
 }
 
-async fn launch(
-    binary: &Path,
-    folder: &Path,
-    environment: &[(String, String)],
-) -> anyhow::Result<(Child, String)> {
-    let mut child = Command::new(binary)
+impl Drop for Server {
+    /// A test that fails shows what the server had to say.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let from = log.len().saturating_sub(8_000);
+            let tail = log.get(log.ceil_char_boundary(from)..).unwrap_or_default();
+            println!("The server's log ends:\n{tail}");
+        }
+    }
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+fn lay_over(config: &mut Value, over: &Value) {
+    match (config, over) {
+        (_, Value::Null) => {}
+        (Value::Object(config), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(config.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (config, over) => *config = over.clone(),
+    }
+}
+
+async fn launch(binary: &Path, folder: &Path, setup: &Setup) -> anyhow::Result<(Child, String)> {
+    let mut command = match setup.under.split_first() {
+        None => Command::new(binary),
+        Some((program, args)) => {
+            let mut command = Command::new(program);
+            command.args(args).arg(binary);
+            command
+        }
+    };
+    let log = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(log_file(folder))?;
+    let mut child = command
         .args(["serve", "--format", "json", "--config"])
         .arg(folder.join("tandem.yaml"))
         .env("TEST_TOKEN", TOKEN)
-        .envs(environment.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        .envs(setup.environment.iter().map(|(k, v)| (k, v)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(log)
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{} cannot be started", binary.display()))?;
@@ -179,7 +272,8 @@ async fn launch(
         .context("the server did not start within a minute")??;
     let Some(first) = first else {
         let status = child.wait().await?;
-        bail!("the server ended before it listened: {status}");
+        let log = std::fs::read_to_string(log_file(folder)).unwrap_or_default();
+        bail!("the server ended before it listened: {status}\n{log}");
     };
     let ready: Value = serde_json::from_str(&first).with_context(|| first.clone())?;
     let url = ready["url"].as_str().context("no url")?.to_owned();

@@ -1,7 +1,9 @@
-//! A customer on the web channel, over plain HTTP.
+//! A customer on the web channel, over plain HTTP; for a live connection, see [`Live`].
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+
+use crate::live::Live;
 
 pub struct Visitor {
     http: reqwest::Client,
@@ -79,6 +81,31 @@ impl Visitor {
             .into_iter()
             .filter(|line| line["author"]["kind"] != "contact" && line["author"]["kind"] != "you")
             .collect())
+    }
+
+    /// Writes anything and gives the server's answer, whatever it is.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn post(&self, body: &Value) -> anyhow::Result<reqwest::Response> {
+        let request = self
+            .http
+            .post(format!("{}/web/web/messages?wait=10000", self.url))
+            .bearer_auth(&self.token)
+            .json(body);
+        Ok(request.send().await?)
+    }
+
+    /// A live connection of this visitor.
+    ///
+    /// # Errors
+    /// When it is not let in.
+    pub async fn live(&self) -> anyhow::Result<Live> {
+        let mut live = Live::connect(&self.url).await?;
+        live.send(&json!({"type": "hello", "token": self.token}))
+            .await?;
+        live.until("synced").await?;
+        Ok(live)
     }
 
     /// Everything said so far, all pages.

@@ -67,6 +67,9 @@ pub struct Limits {
     /// New sessions from one address at once.
     pub sessions_burst: u32,
     pub sessions_per_second: f64,
+    /// Messages from one address at once, whoever writes them; 0 for no limit.
+    pub per_ip_burst: u32,
+    pub per_ip_per_second: f64,
     /// Open sockets from one address; 0 for no limit.
     pub connections_per_ip: usize,
     pub connections: usize,
@@ -80,6 +83,8 @@ impl Default for Limits {
             per_second: 5.0,
             sessions_burst: 60,
             sessions_per_second: 1.0,
+            per_ip_burst: 200,
+            per_ip_per_second: 50.0,
             connections_per_ip: 100,
             connections: 50_000,
         }
@@ -190,6 +195,12 @@ impl Config {
             "sessions_burst and sessions_per_second",
             limits.sessions_burst,
             limits.sessions_per_second,
+        )?;
+        // An address without a limit still has a number that can be counted with.
+        rate(
+            "per_ip_burst and per_ip_per_second",
+            limits.per_ip_burst.max(1),
+            limits.per_ip_per_second,
         )?;
         if limits.text == 0 || limits.connections == 0 {
             return Err("limits: text and connections must be above 0".to_owned());

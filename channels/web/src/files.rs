@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::Files,
-    http::{ApiError, Web},
+    http::{ApiError, Peer, Web},
     signature::Upload,
 };
 
@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// `X-File-Name`, percent-encoded. Gives a reference to put into a message.
 pub(crate) async fn upload(
     State(web): State<Web>,
+    peer: Peer,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -43,7 +44,7 @@ pub(crate) async fn upload(
     let visitor = shared.authorized(&headers)?;
     shared
         .guard
-        .message(&visitor.id)
+        .message(&visitor.id, peer.0)
         .map_err(ApiError::rate_limited)?;
     let length = headers
         .get(header::CONTENT_LENGTH)

@@ -29,6 +29,8 @@ pub struct Guard {
     require_origin: bool,
     trust_forwarded: bool,
     messages: Buckets<String>,
+    /// None where one address may write as much as it likes.
+    addresses: Option<Buckets<IpAddr>>,
     sessions: Buckets<IpAddr>,
     uploads: Semaphore,
     open: Arc<Open>,
@@ -46,6 +48,8 @@ impl Guard {
             require_origin: config.require_origin,
             trust_forwarded: config.trust_forwarded,
             messages: Buckets::new(limits.burst, limits.per_second),
+            addresses: (limits.per_ip_burst > 0)
+                .then(|| Buckets::new(limits.per_ip_burst, limits.per_ip_per_second)),
             sessions: Buckets::new(limits.sessions_burst, limits.sessions_per_second),
             uploads: Semaphore::new(config.files.concurrent),
             open: Arc::default(),
@@ -93,12 +97,17 @@ impl Guard {
         peer.map(|p| network(p.ip()))
     }
 
-    /// Takes one message from the visitor's bucket.
+    /// Takes one message from the visitor's bucket and from the address's. What the visitor may
+    /// not write costs the address nothing: others write from there too.
     ///
     /// # Errors
     /// How long to wait.
-    pub fn message(&self, visitor: &str) -> Result<(), Duration> {
-        self.messages.take(visitor, 1.0)
+    pub fn message(&self, visitor: &str, address: Option<IpAddr>) -> Result<(), Duration> {
+        self.messages.take(visitor, 1.0)?;
+        match (&self.addresses, address) {
+            (Some(addresses), Some(ip)) => addresses.take(&ip, 1.0),
+            _ => Ok(()),
+        }
     }
 
     /// Takes one session from the address's bucket.
@@ -299,13 +308,51 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_is_held_to_its_rate() {
         let guard = guard(|_| ());
-        let passed = (0..1000).filter(|_| guard.message("v").is_ok()).count();
+        let passed = (0..1000)
+            .filter(|_| guard.message("v", None).is_ok())
+            .count();
         assert_eq!(passed, 20);
-        let wait = guard.message("v").unwrap_err();
+        let wait = guard.message("v", None).unwrap_err();
         assert!(wait <= Duration::from_millis(200));
-        assert!(guard.message("someone else").is_ok());
+        assert!(guard.message("someone else", None).is_ok());
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert_eq!((0..1000).filter(|_| guard.message("v").is_ok()).count(), 10);
+        assert_eq!(
+            (0..1000)
+                .filter(|_| guard.message("v", None).is_ok())
+                .count(),
+            10
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_visitors_of_one_address_share_its_rate() {
+        let guard = guard(|_| ());
+        let here = Some("10.0.0.1".parse().unwrap());
+        let visitor = |n: usize| format!("v{}", n % 100);
+        let passed = (0..1000)
+            .filter(|n| guard.message(&visitor(*n), here).is_ok())
+            .count();
+        assert_eq!(passed, 200);
+        let elsewhere = Some("10.0.0.2".parse().unwrap());
+        assert!(guard.message("someone else", elsewhere).is_ok());
+
+        // One visitor's flood is refused before it costs the address anything.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(
+            (0..1000)
+                .filter(|_| guard.message("v0", here).is_ok())
+                .count(),
+            20
+        );
+        assert!(guard.message("v1", here).is_ok());
+        let free = super::Guard::new(&Config {
+            limits: Limits {
+                per_ip_burst: 0,
+                ..Limits::default()
+            },
+            ..Config::default()
+        });
+        assert!((0..1000).all(|n| free.message(&n.to_string(), here).is_ok()));
     }
 
     #[tokio::test(start_paused = true)]

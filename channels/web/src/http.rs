@@ -24,7 +24,7 @@ use tandem_domain::{
     message::Author,
     store::Message,
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::{
@@ -39,6 +39,8 @@ use crate::{
 pub(crate) const BODY_MAX: usize = 64 * 1024;
 /// Longest that a request may wait for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(25);
+/// Longest that a request may take altogether, an upload aside.
+const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// Lines in one answer.
 pub(crate) const PAGE: usize = 100;
 
@@ -58,6 +60,7 @@ pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
         .route(&format!("{base}/messages"), get(read).post(write))
         .route(&format!("{base}/socket"), get(socket::upgrade))
         .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(middleware::from_fn(in_time))
         .route(
             &format!("{base}/files"),
             // Room for the wrapping of a multipart body.
@@ -114,6 +117,16 @@ async fn doorkeeper(State(web): State<Web>, request: Request, next: Next) -> Res
         answer.extend(fixed);
     }
     response
+}
+
+/// Ends a request whose body drips in; the wait for an answer has a shorter limit of its own.
+async fn in_time(request: Request, next: Next) -> Response {
+    timeout(REQUEST_MAX, next.run(request))
+        .await
+        .unwrap_or_else(|_| {
+            let message = "the request took too long";
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message).into_response()
+        })
 }
 
 /// What the widget needs before anyone writes. The same for everybody.
@@ -254,6 +267,7 @@ struct Lines<'a> {
 /// Takes what a visitor writes; with `wait`, answers with the lines up to the reply.
 async fn write(
     State(web): State<Web>,
+    peer: Peer,
     Query(paging): Query<Paging>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -263,7 +277,7 @@ async fn write(
     let said: Said = parse(body)?;
     shared
         .guard
-        .message(&visitor.id)
+        .message(&visitor.id, peer.0)
         .map_err(ApiError::rate_limited)?;
     let client_id = said.client_id.clone();
     let event = shared.decoder(&visitor).said(said)?;
@@ -292,6 +306,7 @@ async fn write(
 /// Lines after a cursor, or the last ones; with `wait`, as soon as there are any.
 async fn read(
     State(web): State<Web>,
+    peer: Peer,
     Query(paging): Query<Paging>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -299,7 +314,7 @@ async fn read(
     let visitor = shared.authorized(&headers)?;
     shared
         .guard
-        .message(&visitor.id)
+        .message(&visitor.id, peer.0)
         .map_err(ApiError::rate_limited)?;
     let lane = shared.lane(&visitor.id);
     let limit = paging.limit.unwrap_or(PAGE).clamp(1, PAGE);

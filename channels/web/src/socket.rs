@@ -1,7 +1,7 @@
 //! The live connection. One task a socket and no queue: what has to be sent is read from the
 //! transcript when there is room to send it, so a slow reader costs nothing but its own patience.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
     extract::{
@@ -68,7 +68,7 @@ pub(crate) async fn upgrade(
         // Larger than what is taken, so that a frame that is too long gets a proper goodbye.
         .max_message_size(2 * 1024 * 1024)
         .max_frame_size(2 * 1024 * 1024)
-        .on_upgrade(move |socket| Box::pin(serve(web, socket, connection)))
+        .on_upgrade(move |socket| Box::pin(serve(web, socket, peer.0, connection)))
 }
 
 /// How a socket ends.
@@ -78,7 +78,7 @@ enum End {
     Close(u16, &'static str),
 }
 
-async fn serve(web: Web, mut socket: WebSocket, connection: Connection) {
+async fn serve(web: Web, mut socket: WebSocket, address: Option<IpAddr>, connection: Connection) {
     let end = match greet(&web, &mut socket).await {
         Ok((visitor, after)) => {
             let lane = web.shared.lane(&visitor.id);
@@ -87,6 +87,7 @@ async fn serve(web: Web, mut socket: WebSocket, connection: Connection) {
                 web: &web,
                 socket: &mut socket,
                 visitor,
+                address,
                 lane,
                 cursor: after,
                 seen: None,
@@ -143,6 +144,7 @@ struct Session<'a> {
     web: &'a Web,
     socket: &'a mut WebSocket,
     visitor: Visitor,
+    address: Option<IpAddr>,
     lane: LaneId,
     /// The last line that was sent, or that the widget had.
     cursor: Option<MessageId>,
@@ -358,7 +360,8 @@ impl Session<'_> {
     /// May one more be taken now? Says so at most now and then, and stops reading for a moment:
     /// whoever writes too fast sends what was not acknowledged again.
     async fn allowed(&mut self, client_id: Option<&str>) -> Result<bool, End> {
-        let Err(wait) = self.web.shared.guard.message(&self.visitor.id) else {
+        let guard = &self.web.shared.guard;
+        let Err(wait) = guard.message(&self.visitor.id, self.address) else {
             return Ok(true);
         };
         let now = Instant::now();

@@ -283,6 +283,23 @@ async fn a_flood_over_http_is_told_to_wait() {
     assert_eq!(rig.sink.events().len(), 20);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_in_is_given_up() {
+    let rig = Rig::new();
+    let token = rig.session().await;
+    let drops = futures::stream::unfold((), |()| async {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        Some((Ok::<_, std::io::Error>(" "), ()))
+    });
+    let request = Request::post("/web/shop/messages")
+        .header("origin", SHOP)
+        .header("authorization", format!("Bearer {token}"))
+        .body(Body::from_stream(drops));
+    let answer = rig.request(request.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(answer.code(), "timeout");
+}
+
 #[tokio::test]
 async fn what_cannot_be_a_message_is_refused() {
     let rig = Rig::new();

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use tandem_domain::store::StoreError;
 use utoipa::ToSchema;
 
 use crate::{ApiState, error::ApiError};
@@ -20,7 +21,7 @@ const PING: Duration = Duration::from_secs(3);
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Health {
-    /// `ok`, else what is the matter: `store`, `stopping`.
+    /// `ok`, else what is the matter: `disk_full`, `store`, `stopping`.
     status: &'static str,
 }
 
@@ -36,10 +37,8 @@ pub(crate) async fn live() -> Json<Health> {
 pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
     let status = if state.stop().is_stopped() {
         "stopping"
-    } else if store_answers(&state).await {
-        "ok"
     } else {
-        "store"
+        store_says(&state).await
     };
     let code = match status {
         "ok" => StatusCode::OK,
@@ -48,27 +47,30 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
     (code, Json(Health { status })).into_response()
 }
 
-async fn store_answers(state: &ApiState) -> bool {
+async fn store_says(state: &ApiState) -> &'static str {
     // Whoever comes meanwhile waits for this look instead of taking another.
     let mut last = state.last_look().lock().await;
-    if let Some((at, answered)) = *last
+    if let Some((at, said)) = *last
         && at.elapsed() < KEPT
     {
-        return answered;
+        return said;
     }
-    let answered = match tokio::time::timeout(PING, state.store().ping()).await {
-        Ok(Ok(())) => true,
+    let said = match tokio::time::timeout(PING, state.store().ping()).await {
+        Ok(Ok(())) => "ok",
         Ok(Err(error)) => {
-            tracing::warn!(%error, "The store does not answer.");
-            false
+            tracing::warn!(%error, "The store does not take a write.");
+            match error {
+                StoreError::Full(_) => "disk_full",
+                _ => "store",
+            }
         }
         Err(_) => {
             tracing::warn!("The store takes too long to answer.");
-            false
+            "store"
         }
     };
-    *last = Some((Instant::now(), answered));
-    answered
+    *last = Some((Instant::now(), said));
+    said
 }
 
 /// Figures in the Prometheus text format, of the whole server.

@@ -81,7 +81,7 @@ struct Inner {
     stop: Stop,
     streams: Arc<Semaphore>,
     /// When the store was last asked, and whether it answered.
-    last_look: Mutex<Option<(Instant, bool)>>,
+    last_look: Mutex<Option<(Instant, &'static str)>>,
 }
 
 impl ApiState {
@@ -138,7 +138,7 @@ impl ApiState {
         self.0.streams.clone()
     }
 
-    pub(crate) fn last_look(&self) -> &Mutex<Option<(Instant, bool)>> {
+    pub(crate) fn last_look(&self) -> &Mutex<Option<(Instant, &'static str)>> {
         &self.0.last_look
     }
 }

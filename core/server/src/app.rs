@@ -2,14 +2,12 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
-use axum::serve::ListenerExt as _;
 use tandem_api::ApiState;
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel as _, Stop};
@@ -26,6 +24,7 @@ use tandem_understanding::PhraseTrainer;
 
 use crate::{
     config::{Config, Environment},
+    listen::{self, Bounds},
     reload::{Reloader, Reloaders},
 };
 
@@ -49,6 +48,7 @@ pub struct App {
     store: Arc<dyn Store>,
     reloads: Arc<Reloaders>,
     remember: Duration,
+    bounds: Bounds,
     stop: Stop,
 }
 
@@ -150,6 +150,10 @@ impl App {
             store,
             reloads,
             remember: config.limits.remember.0,
+            bounds: Bounds {
+                idle: config.server.idle_timeout.0,
+                drain: config.limits.drain.0,
+            },
             stop,
         })
     }
@@ -157,7 +161,7 @@ impl App {
     /// Serves until `until` resolves, then finishes what has begun.
     ///
     /// # Errors
-    /// When the store or the listener fails.
+    /// When the store cannot be read.
     pub async fn serve(
         self,
         listener: tokio::net::TcpListener,
@@ -187,17 +191,7 @@ impl App {
             })
         };
         let stop = self.stop.clone();
-        // An answer is one small write: held back for the last one's acknowledgement it would be
-        // 40 ms late.
-        let listener = listener.tap_io(|stream| {
-            let _ = stream.set_nodelay(true);
-        });
-        let served = axum::serve(
-            listener,
-            self.router
-                .into_make_service_with_connect_info::<SocketAddr>(),
-        )
-        .with_graceful_shutdown(async move {
+        listen::serve(listener, self.router, self.bounds, async move {
             until.await;
             tracing::info!("Stopping: no new work is taken.");
             stop.stop();
@@ -205,7 +199,7 @@ impl App {
         .await;
         self.engine.shutdown().await;
         purge.abort();
-        served.context("the server stopped listening")
+        Ok(())
     }
 }
 

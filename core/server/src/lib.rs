@@ -1,7 +1,7 @@
 //! The program: configuration, wiring, commands.
 //!
 //! * [`cli`] – the commands, one file each;
-//! * [`config`] – settings; [`app`] – the house put together from them;
+//! * [`config`] – settings; [`app`] – the house put together from them; `listen` – connections;
 //! * [`reload`] – packs swapped as they are saved;
 //! * [`shop`] – the demo shop; [`lang`], [`logging`], [`metrics`] – small things all share.
 
@@ -9,6 +9,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod lang;
+mod listen;
 pub mod logging;
 pub mod metrics;
 pub mod reload;

@@ -42,6 +42,7 @@ pub fn config() -> Config {
         limits: Limits {
             burst: 10_000,
             per_second: 10_000.0,
+            per_ip_burst: 0,
             ..Limits::default()
         },
         ..Config::default()

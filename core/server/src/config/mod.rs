@@ -74,6 +74,9 @@ pub struct Server {
     pub body_limit: Bytes,
     /// How long an API request may take.
     pub request_timeout: Span,
+    /// How long a connection may leave us waiting for its next request to be complete; longer
+    /// than a proxy in front keeps its connections, which is often 60 seconds.
+    pub idle_timeout: Span,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -232,6 +235,7 @@ impl Default for Server {
             public_url: None,
             body_limit: Bytes(1 << 20),
             request_timeout: Span::secs(30),
+            idle_timeout: Span::secs(75),
         }
     }
 }

@@ -87,6 +87,10 @@ pub struct WebLimits {
     /// New visitors from one address at once, and how many a second after.
     pub sessions_burst: u32,
     pub sessions_per_second: f64,
+    /// Messages from one address at once, whoever writes them, and how many a second after;
+    /// a burst of 0 for no limit.
+    pub per_ip_burst: u32,
+    pub per_ip_per_second: f64,
     /// Open connections from one address; 0 for no limit.
     pub connections_per_ip: usize,
     pub connections: usize,
@@ -132,6 +136,8 @@ impl Default for WebLimits {
             per_second: limits.per_second,
             sessions_burst: limits.sessions_burst,
             sessions_per_second: limits.sessions_per_second,
+            per_ip_burst: limits.per_ip_burst,
+            per_ip_per_second: limits.per_ip_per_second,
             connections_per_ip: limits.connections_per_ip,
             connections: limits.connections,
         }
@@ -236,6 +242,8 @@ impl WebAccount {
                 per_second: self.limits.per_second,
                 sessions_burst: self.limits.sessions_burst,
                 sessions_per_second: self.limits.sessions_per_second,
+                per_ip_burst: self.limits.per_ip_burst,
+                per_ip_per_second: self.limits.per_ip_per_second,
                 connections_per_ip: self.limits.connections_per_ip,
                 connections: self.limits.connections,
             },
