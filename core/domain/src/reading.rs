@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Locale;
+pub use crate::emotion::{Emotion, Feeling, FeelingReason};
 pub use crate::entity::{Entity, EntityKind, EntityValue};
 
 /// Everything the stepper may know of a message's meaning. Stored in the journal, so that a
@@ -26,6 +27,9 @@ pub struct Reading {
     /// Why the sentiment is what it is: the words that counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sentiment_words: Vec<String>,
+    /// Anger, hurry, threats and the like, and the words that show them.
+    #[serde(default, skip_serializing_if = "Emotion::is_none")]
+    pub emotion: Emotion,
     /// Numbers, days, addresses and the like, from left to right.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<Entity>,
@@ -154,6 +158,12 @@ impl Default for Thresholds {
 /// grow with the number of stored conversations.
 pub trait Understanding: Send + Sync {
     fn read(&self, text: &str, locale: &Locale) -> Reading;
+    /// The same, where the customer's messages before this one are at hand, newest last: what is
+    /// said again then shows in `Reading::emotion`. Only the last few are looked at.
+    fn read_after(&self, text: &str, locale: &Locale, previous: &[&str]) -> Reading {
+        let _ = previous;
+        self.read(text, locale)
+    }
     /// Which confidences this model's readings suit, learned from the pack's phrases.
     fn thresholds(&self) -> Thresholds {
         Thresholds::default()

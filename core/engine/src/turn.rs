@@ -529,7 +529,7 @@ impl Engine {
                 Some(Event::Message {
                     id: event.id.clone(),
                     parts: event.parts.clone(),
-                    reading: self.read(view, draft, &event.text()),
+                    reading: self.read(view, draft, lane, &event.text()),
                 })
             }
             InboundKind::Action { value, label } => {
@@ -547,7 +547,7 @@ impl Engine {
                 );
                 let reading = label
                     .as_deref()
-                    .map(|l| self.read(view, draft, l))
+                    .map(|l| self.read(view, draft, lane, l))
                     .unwrap_or_default();
                 Some(Event::Press {
                     token: value.clone(),
@@ -596,8 +596,9 @@ impl Engine {
         }
     }
 
-    fn read(&self, view: &View, draft: &Draft, text: &str) -> Reading {
-        view.current.model.read(text, &draft.conversation.locale)
+    fn read(&self, view: &View, draft: &Draft, lane: &Lane, text: &str) -> Reading {
+        let model = &view.current.model;
+        model.read_after(text, &draft.conversation.locale, &[lane.state.said()])
     }
 
     /// What the business says of a visitor who is logged in.

@@ -3,10 +3,9 @@
 pub const TRADITIONAL: &str = include_str!("../data/traditional.txt");
 pub const STOP_EN: &str = include_str!("../data/stop.en.txt");
 pub const STOP_ZH: &str = include_str!("../data/stop.zh.txt");
-pub const SENTIMENT_EN: &str = include_str!("../data/sentiment.en.txt");
-pub const SENTIMENT_ZH: &str = include_str!("../data/sentiment.zh.txt");
-pub const SENTIMENT_EMOJI: &str = include_str!("../data/sentiment.emoji.txt");
-pub const SENTIMENT_MODIFIERS: &str = include_str!("../data/sentiment.modifiers.txt");
+pub const EMOTION_EN: &str = include_str!("../data/emotion.en.txt");
+pub const EMOTION_ZH: &str = include_str!("../data/emotion.zh.txt");
+pub const EMOTION_FACES: &str = include_str!("../data/emotion.faces.txt");
 pub const LANGUAGES: &str = include_str!("../data/languages.txt");
 
 /// The lines of a table without comments and empty lines.

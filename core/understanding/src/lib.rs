@@ -13,7 +13,7 @@
 //! * [`classifier`] – a line for each target with several phrases;
 //! * [`retrieval`] – the nearest phrases, for the long tail;
 //! * [`confidence`] – from both to probabilities;
-//! * [`sentiment`], [`language`] – beside it;
+//! * [`emotion`], [`language`] – beside it;
 //! * [`passages`], [`search`] – articles cut up and searched;
 //! * [`eval`] – the figures of a model on labelled messages;
 //! * [`model`] – assembles them; [`data`] – the word lists.
@@ -21,6 +21,7 @@
 pub mod classifier;
 pub mod confidence;
 mod data;
+pub mod emotion;
 pub mod eval;
 pub mod features;
 pub mod hash;
@@ -30,7 +31,6 @@ pub mod normalise;
 pub mod passages;
 pub mod retrieval;
 pub mod search;
-pub mod sentiment;
 pub mod tokens;
 
 pub use model::{Model, PhraseTrainer, Reason};

@@ -13,13 +13,13 @@ use tandem_domain::{
 use crate::{
     classifier::Linear,
     confidence::{self, Equality, Evidence, Message},
+    emotion::Emotions,
     features::{Features, Term, Vector, Vocabulary},
     hash,
     language::Languages,
     normalise::Normaliser,
     retrieval::Phrases,
     search::Knowledge,
-    sentiment::Sentiment,
     tokens::{self, StopWords},
 };
 
@@ -51,7 +51,7 @@ struct Tables {
     normaliser: Normaliser,
     stop: StopWords,
     languages: Languages,
-    sentiment: Sentiment,
+    emotions: Emotions,
 }
 
 /// Trains models. Each carries its own tables, which take about a millisecond to make.
@@ -93,7 +93,7 @@ impl Tables {
         let normaliser = Normaliser::new();
         let stop = StopWords::new();
         Self {
-            sentiment: Sentiment::new(&normaliser, &stop),
+            emotions: Emotions::new(&normaliser),
             languages: Languages::new(),
             normaliser,
             stop,
@@ -331,16 +331,18 @@ impl Model {
 }
 
 impl Understanding for Model {
-    fn read(&self, text: &str, _locale: &Locale) -> Reading {
+    fn read(&self, text: &str, locale: &Locale) -> Reading {
+        self.read_after(text, locale, &[])
+    }
+
+    fn read_after(&self, text: &str, _locale: &Locale, previous: &[&str]) -> Reading {
         let clean = self.tables.normaliser.clean(text);
-        let feeling = self.tables.sentiment.of(text, &clean, &self.tables.stop);
+        let tables = &self.tables;
+        let mood = tables.emotions.of(&tables.normaliser, text, previous);
         let reasons = self.clean_reasons(&clean);
         let meant: f32 = reasons.iter().map(|r| r.confidence).sum();
         Reading {
-            language: self
-                .tables
-                .languages
-                .of(&clean, &self.tables.stop.tokens(&clean)),
+            language: tables.languages.of(text),
             candidates: reasons
                 .into_iter()
                 .filter(|r| r.confidence >= LEAST)
@@ -352,8 +354,9 @@ impl Understanding for Model {
                 })
                 .collect(),
             out_of_scope: (1.0 - meant).clamp(0.0, 1.0),
-            sentiment: feeling.score,
-            sentiment_words: feeling.words,
+            sentiment: mood.sentiment,
+            sentiment_words: mood.words(),
+            emotion: mood.emotion,
             entities: Vec::new(),
         }
     }

@@ -69,7 +69,7 @@ impl Normaliser {
         out.text
     }
 
-    fn fold(&self, c: char) -> char {
+    pub(crate) fn fold(&self, c: char) -> char {
         match c {
             '\u{2018}' | '\u{2019}' | '\u{201B}' | '\u{2032}' | '\u{00B4}' | '`' => '\'',
             _ => han_index(c)
@@ -104,7 +104,7 @@ fn han_index(c: char) -> Option<usize> {
 }
 
 /// Zero-width, bidi and variation marks, tags, and controls that are no white space.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0x00AD | 0x034F | 0x061C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F
         | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0x3164
@@ -113,7 +113,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// Accents that found no letter to merge with under NFKC.
-fn is_stacked_accent(c: char) -> bool {
+pub(crate) fn is_stacked_accent(c: char) -> bool {
     matches!(u32::from(c), 0x0300..=0x036F | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
 }
 

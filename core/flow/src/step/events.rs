@@ -2,7 +2,7 @@
 
 use tandem_domain::{
     Map, Value,
-    reading::{Reading, Target},
+    reading::{Emotion, Reading, Target},
 };
 
 use super::{Event, run::Run, thresholds as at};
@@ -27,6 +27,9 @@ impl Run<'_> {
         self.message
             .insert("text".into(), Value::from(words.as_str()));
         self.message.insert("sentiment".into(), Value::from(0));
+        for (name, _) in Emotion::default().levels() {
+            self.message.insert(name.into(), Value::from(0));
+        }
         if self.silent {
             self.tell_agent(&words);
             return;

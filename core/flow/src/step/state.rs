@@ -114,6 +114,12 @@ impl Default for State {
 }
 
 impl State {
+    /// The customer's last words; empty where they held a sensitive value.
+    #[must_use]
+    pub fn said(&self) -> &str {
+        &self.said
+    }
+
     /// Structure hashes of the packs that running frames and reminders are pinned to.
     #[must_use]
     pub fn pins(&self) -> Vec<String> {

@@ -135,8 +135,15 @@ impl Run<'_> {
         let mut message = Map::new();
         message.insert("text".into(), Value::from(words.raw.as_str()));
         message.insert("sentiment".into(), rounded(reading.sentiment));
+        for (name, level) in reading.emotion.levels() {
+            message.insert(name.into(), rounded(level));
+            if level >= STRONG {
+                self.note("feeling", &reading.emotion.told(name, level));
+            }
+        }
         if let Some(language) = &reading.language {
-            message.insert("language".into(), Value::from(language.as_str()));
+            // Without its script: `zh` of `zh-Hant`, so that one comparison serves.
+            message.insert("language".into(), Value::from(language.language()));
         }
         self.message = message;
         if let Some(found) = reading
@@ -503,7 +510,10 @@ impl Run<'_> {
     }
 }
 
-/// Two decimals of a sentiment, so that −0.6 compares as it is written.
+/// From here on a feeling is worth a line in the trace.
+const STRONG: f32 = 0.5;
+
+/// Three decimals of a sentiment, so that −0.6 compares as it is written.
 fn rounded(value: f32) -> Value {
     Value::from((f64::from(value) * 1_000.0).round() / 1_000.0)
 }

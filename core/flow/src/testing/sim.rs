@@ -168,7 +168,8 @@ impl Simulator {
     /// The customer writes. A message with an id that was seen before is a duplicate and does
     /// nothing.
     pub fn say(&mut self, text: &str, id: Option<&str>) -> Vec<Output> {
-        let reading = self.model.read(text, &self.locale());
+        let previous = [self.state.said()];
+        let reading = self.model.read_after(text, &self.locale(), &previous);
         self.message(vec![Part::text(text)], reading, id)
     }
 
