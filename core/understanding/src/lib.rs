@@ -15,6 +15,7 @@
 //! * [`confidence`] – from both to probabilities;
 //! * [`emotion`], [`language`] – beside it;
 //! * [`passages`], [`search`] – articles cut up and searched;
+//! * [`entities`] – numbers, money, days, addresses, codes in a message;
 //! * [`eval`] – the figures of a model on labelled messages;
 //! * [`model`] – assembles them; [`data`] – the word lists.
 
@@ -22,6 +23,7 @@ pub mod classifier;
 pub mod confidence;
 mod data;
 pub mod emotion;
+pub mod entities;
 pub mod eval;
 pub mod features;
 pub mod hash;

@@ -11,6 +11,7 @@ use tandem_domain::{
 };
 
 use crate::{
+    entities::Recogniser,
     classifier::Linear,
     confidence::{self, Equality, Evidence, Message},
     emotion::Emotions,
@@ -51,6 +52,7 @@ struct Tables {
     normaliser: Normaliser,
     stop: StopWords,
     languages: Languages,
+    entities: Recogniser,
     emotions: Emotions,
 }
 
@@ -95,6 +97,7 @@ impl Tables {
         Self {
             emotions: Emotions::new(&normaliser),
             languages: Languages::new(),
+            entities: Recogniser::new(),
             normaliser,
             stop,
         }
@@ -335,7 +338,7 @@ impl Understanding for Model {
         self.read_after(text, locale, &[])
     }
 
-    fn read_after(&self, text: &str, _locale: &Locale, previous: &[&str]) -> Reading {
+    fn read_after(&self, text: &str, locale: &Locale, previous: &[&str]) -> Reading {
         let clean = self.tables.normaliser.clean(text);
         let tables = &self.tables;
         let mood = tables.emotions.of(&tables.normaliser, text, previous);
@@ -357,7 +360,7 @@ impl Understanding for Model {
             sentiment: mood.sentiment,
             sentiment_words: mood.words(),
             emotion: mood.emotion,
-            entities: Vec::new(),
+            entities: self.tables.entities.read(text, locale),
         }
     }
 

@@ -54,8 +54,10 @@ pub enum Day {
         month: i8,
         day: i8,
     },
-    /// Without a year: the one nearest to today.
+    /// In the year so many years from this one; without, the one nearest to today.
     MonthDay {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        years: Option<i8>,
         month: i8,
         day: i8,
     },
@@ -317,9 +319,13 @@ impl Day {
         let one = |date: Option<Date>| date.map(|d| (d, d));
         match *self {
             Self::Date { year, month, day } => one(Date::new(year, month, day).ok()),
-            Self::MonthDay { month, day } => {
-                one(calendar.nearest(|year| Date::new(year, month, day).ok()))
-            }
+            Self::MonthDay { years, month, day } => one(match years {
+                Some(years) => {
+                    let year = calendar.today().year().checked_add(i16::from(years))?;
+                    Date::new(year, month, day).ok()
+                }
+                None => calendar.nearest(|year| Date::new(year, month, day).ok()),
+            }),
             Self::Slashed {
                 first,
                 second,
