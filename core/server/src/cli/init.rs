@@ -81,7 +81,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         "{}",
         lang.pick(
             format!("The pack `{name}` is in {shown}. Try:"),
-            format!("流程包“{name}”已建在 {shown}。试试：")
+            format!("业务包“{name}”已建在 {shown}。试试：")
         )
     )?;
     writeln!(

@@ -75,7 +75,7 @@ pub(crate) fn demo(common: &Common) -> anyhow::Result<End> {
             "{}",
             lang.pick(
                 "there is no flows/retail here or above; start the demo in Tandem's folder, or make a pack with `tandem init`",
-                "当前目录及上级目录都没有 flows/retail；请在 Tandem 目录中启动演示，或用 `tandem init` 新建流程包",
+                "当前目录及上级目录都没有 flows/retail；请在 Tandem 目录中启动演示，或用 `tandem init` 新建业务包",
             )
         );
     };
@@ -194,7 +194,7 @@ fn announce(
     for workspace in config.workspaces.values() {
         row(
             "The pack, reloaded as saved",
-            "流程包（保存即生效）",
+            "业务包（保存即生效）",
             &workspace.pack.display().to_string(),
         )?;
     }
