@@ -10,6 +10,7 @@ mod hash;
 mod head;
 mod lua;
 mod names;
+mod syntax;
 mod validate;
 pub(crate) mod yaml;
 

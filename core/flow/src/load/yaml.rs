@@ -262,12 +262,13 @@ impl<'i> Builder<'i> {
                 };
                 let info = error.info();
                 let (hint, at) = self.hint(span, &info);
+                let said = super::syntax::said(error.kind());
                 problems.error(
                     "yaml-syntax",
                     at,
                     words(
-                        format!("this is not valid YAML: {info}"),
-                        format!("YAML 语法错误：{info}"),
+                        format!("this is not valid YAML: {}", said.en),
+                        format!("YAML 语法错误：{}", said.zh),
                     ),
                     hint,
                 );

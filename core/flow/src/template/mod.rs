@@ -16,6 +16,7 @@ mod dates;
 mod filters;
 mod rewrite;
 mod value;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -184,7 +185,7 @@ impl TemplateError {
         let mut made = Self::new(
             "template-syntax",
             format!("this expression cannot be read: {detail}"),
-            format!("无法解析这个表达式：{detail}"),
+            format!("无法解析这个表达式：{}", words::chinese(&detail)),
         )
         .hint(
             "expressions look like `order.status == 'shipped'`, texts like `Hello {{ name }}`",
