@@ -897,7 +897,7 @@ struct Stepping {
 }
 
 impl Host for Stepping {
-    fn lua(&mut self, pack: &Pack, module: &str, function: &str, value: &Value) -> LuaAnswer {
+    fn lua(&mut self, pack: &Pack, module: &str, function: &str, args: &[Value]) -> LuaAnswer {
         if self
             .session
             .as_ref()
@@ -908,14 +908,14 @@ impl Host for Stepping {
         }
         let answer = match &mut self.session {
             Some((_, session)) => {
-                off_the_workers(|| crate::actions::lua::pure(session, module, function, value))
+                off_the_workers(|| crate::actions::lua::pure(session, module, function, args))
             }
             None => LuaAnswer::Failed("no Lua state could be made".into()),
         };
         self.calls.push(LuaCall {
             module: module.to_owned(),
             function: function.to_owned(),
-            value: value.clone(),
+            value: args.first().cloned().unwrap_or_default(),
             answer: answer.clone(),
         });
         answer

@@ -32,8 +32,8 @@ impl Packs for OnePack {
 struct Echo;
 
 impl Host for Echo {
-    fn lua(&mut self, _: &Pack, _: &str, _: &str, value: &Value) -> LuaAnswer {
-        LuaAnswer::Value(value.clone())
+    fn lua(&mut self, _: &Pack, _: &str, _: &str, args: &[Value]) -> LuaAnswer {
+        LuaAnswer::Value(args.first().cloned().unwrap_or_default())
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Pack {
     pub zone: jiff::tz::TimeZone,
     pub default_skill: String,
     pub limits: Limits,
+    /// What nothing matches is looked up in the articles before the bot says that it cannot help.
+    pub answer_unmatched: bool,
     pub slots: IndexMap<String, Slot>,
     pub responses: IndexMap<String, Response>,
     /// The root has no title and no path.
@@ -607,6 +609,8 @@ pub struct Trigger {
     pub skill: String,
     /// A word, or a template that gives one.
     pub priority: Option<Template>,
+    /// Of `desk.yaml`: outside them it leaves a ticket.
+    pub hours: Option<String>,
     pub span: Span,
 }
 

@@ -341,7 +341,8 @@ flows:
       - {collect: note, ask: A note?}
       - {collect: pic, ask: A picture?}
 ";
-    let pack = pack(flow, &[]);
+    let head = "name: test\nlocales: [en]\nlimits: {repair: 5}\n";
+    let pack = pack(flow, &[("pack.yaml", head)]);
     let mut chat = Chat::new(&pack);
     chat.user("count with me");
     assert_eq!(chat.user("lots"), ["says invalid_integer", "asks n"]);

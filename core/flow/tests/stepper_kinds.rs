@@ -187,7 +187,8 @@ flows:
         confirm: '{{ guests }} on {{ day }}?'
       - say: Booked.
 ";
-    let pack = pack(flow, &[]);
+    let head = "name: test\nlocales: [en]\nlimits: {repair: 10}\n";
+    let pack = pack(flow, &[("pack.yaml", head)]);
     let mut chat = Chat::new(&pack);
     assert_eq!(chat.user("reserve a table"), ["asks day"]);
     assert_eq!(
@@ -413,28 +414,13 @@ flows:
         chat.event("warranty_expiring", data),
         ["The warranty of your lamp ends on 2025-03-09."]
     );
-    assert!(
-        chat.event(
-            "page",
-            json!({"url": "https://shop.test/cart", "seconds": 10})
-        )
-        .is_empty()
-    );
+    assert!(brief(&chat.sim.page("https://shop.test/cart", 10)).is_empty());
     assert_eq!(
-        chat.event(
-            "page",
-            json!({"url": "https://shop.test/cart", "seconds": 31})
-        ),
+        brief(&chat.sim.page("https://shop.test/cart", 31)),
         ["Can I help with your cart?"]
     );
     // Once a session.
-    assert!(
-        chat.event(
-            "page",
-            json!({"url": "https://shop.test/cart", "seconds": 60})
-        )
-        .is_empty()
-    );
+    assert!(brief(&chat.sim.page("https://shop.test/cart", 60)).is_empty());
     assert_eq!(chat.upload("a.jpg", "image/jpeg", 1), ["A nice picture."]);
     // People have it: nothing starts.
     chat.user("转人工");
@@ -581,4 +567,207 @@ flows:
     assert_eq!(chat.user("sorry, on 7 March"), ["asks guests"]);
     assert_eq!(chat.slot("guests"), Value::Null);
     assert_eq!(chat.user("2"), ["For 2 on 2025-03-07."]);
+}
+
+#[test]
+fn with_nothing_open_cancel_starts_a_flow_that_cancels() {
+    let flow = r"
+slots: {number: {type: text, match: '^\d{8}$'}}
+flows:
+  cancel_order:
+    title: {en: cancelling your order, zh: 取消订单}
+    start_when:
+      phrases:
+        en: [cancel my order, I want to cancel, please cancel what I ordered]
+        zh: [取消订单, 我要取消, 我不想要这个订单了]
+    steps:
+      - {collect: number, ask: Which order?}
+      - say: It is cancelled.
+";
+    let pack = pack(flow, &[]);
+    let mut chat = Chat::new(&pack);
+    assert_eq!(chat.user("I want to cancel"), ["asks number"]);
+    // With it open, the same words end it.
+    assert_eq!(chat.user("I want to cancel"), ["says cancelled"]);
+    let mut chat = Chat::new(&pack);
+    assert_eq!(chat.user("我要取消"), ["asks number"]);
+    let mut chat = Chat::new(&pack);
+    assert_eq!(chat.user("never mind"), ["says nothing_to_cancel"]);
+}
+
+#[test]
+fn choices_named_in_the_first_message_are_not_asked_for() {
+    let flow = r"
+slots:
+  number: {type: text, match: '^\d{8}$'}
+  reason:
+    type: choice
+    options:
+      damaged: Arrived damaged
+      size: {label: Wrong size, synonyms: {en: [too small, too big], zh: [太小, 太大]}}
+      other: Other
+  refund: {type: choice, options: {card: To my card, voucher: As a voucher}}
+flows:
+  return_shoes:
+    title: your return
+    start_when: {phrases: [I want to return my shoes, send shoes back, 我要退鞋子]}
+    steps:
+      - {collect: number, ask: Which order?}
+      - form: details
+        collect:
+          - {collect: reason, ask: What is wrong?}
+          - {collect: refund, ask: How shall we pay it back?}
+      - say: Noted, {{ reason | label }}.
+";
+    let pack = pack(flow, &[]);
+    let mut chat = Chat::new(&pack);
+    assert_eq!(
+        chat.user("I want to return my shoes because they're too small"),
+        ["asks number"]
+    );
+    assert_eq!(chat.user("12345678"), ["asks refund"]);
+    assert_eq!(chat.slot("reason"), json!("size"));
+    // It can be corrected like any answer.
+    assert_eq!(chat.user("sorry, they arrived damaged"), ["asks refund"]);
+    assert_eq!(chat.slot("reason"), json!("damaged"));
+    let mut chat = Chat::new(&pack);
+    chat.user("我要退鞋子，太大了");
+    assert_eq!(chat.slot("reason"), json!("size"));
+    // Two of them, a denied one, or a word that says little is no answer.
+    for said in [
+        "I want to return my shoes, they arrived damaged or are too small",
+        "I want to return my shoes, they are not too small",
+        "I want to return my other shoes",
+    ] {
+        let mut chat = Chat::new(&pack);
+        assert_eq!(chat.user(said), ["asks number"], "{said}");
+        assert_eq!(chat.slot("reason"), Value::Null, "{said}");
+    }
+}
+
+const LAMPS: &str = "---\ntitle: Light bulbs\n---\n# Bulbs\nThe Moon lamp takes an E14 light bulb of at most 40 watts.\n";
+
+#[test]
+fn what_nothing_matches_is_looked_up_in_the_knowledge() {
+    let flow = r"
+flows:
+  hello:
+    title: hello
+    start_when: {phrases: [good morning to you]}
+    steps: [{say: Hello.}]
+";
+    let article = ("knowledge/bulbs.md", LAMPS);
+    let chat_with = |more: &[(&str, &str)]| Chat::new(&pack(flow, more));
+    let question = "which light bulb does the Moon lamp take?";
+    let mut chat = chat_with(&[article]);
+    assert_eq!(chat.user("xyzzy plugh"), ["says cannot_handle"]);
+    let out = chat.user(question);
+    assert_eq!(out, ["says answer"]);
+    assert!(chat.trace().contains("the knowledge is asked"));
+    // An answer is no repair: it takes two more failures for a person.
+    assert_eq!(chat.user("xyzzy plugh"), ["says cannot_handle"]);
+
+    let head = "name: test\nlocales: [en]\nanswer_unmatched: false\n";
+    let mut chat = chat_with(&[article, ("pack.yaml", head)]);
+    assert_eq!(chat.user(question), ["says cannot_handle"]);
+    assert!(!chat.trace().contains("the knowledge is asked"));
+    let mut chat = chat_with(&[]);
+    assert_eq!(chat.user(question), ["says cannot_handle"]);
+    let inside = LAMPS.replace("title:", "audience: agent\ntitle:");
+    let mut chat = chat_with(&[("knowledge/bulbs.md", &inside)]);
+    assert_eq!(chat.user(question), ["says cannot_handle"]);
+    assert!(!chat.trace().contains("the knowledge is asked"));
+}
+
+#[test]
+fn a_trigger_outside_its_hours_leaves_a_ticket_and_the_bot_goes_on() {
+    let desk = "skills: [general, complaints]\nhours:\n  support: {mon: \"11:00-18:00\"}\n";
+    let flow = r"
+slots: {name: {type: text}, age: {type: integer}}
+flows:
+  ask:
+    title: your age
+    start_when: {phrases: [I would like to join]}
+    steps: [{collect: age, ask: How old are you?}, {say: Thank you.}]
+handoff_triggers:
+  - {phrases: [get me your manager], skill: complaints, priority: high, hours: support}
+";
+    let pack = pack(flow, &[("desk.yaml", desk)]);
+    // It is ten o'clock on a Monday.
+    let mut chat = Chat::new(&pack);
+    chat.user("I would like to join");
+    let out = chat.user("get me your manager");
+    assert_eq!(out, ["handoff complaints", "says closed", "asks age"]);
+    let handed = chat.sim.handoff().unwrap();
+    assert_eq!(handed.mode, HandoffMode::Ticket);
+    let closed = &chat.sim.said()[chat.sim.said().len() - 2];
+    assert!(closed.content.plain().contains("11:00"), "{closed:?}");
+    assert_eq!(chat.user("33"), ["Thank you."]);
+    chat.minutes(90);
+    assert_eq!(chat.user("get me your manager"), ["handoff complaints"]);
+    assert_eq!(chat.sim.handoff().unwrap().mode, HandoffMode::Queue);
+    assert!(chat.sim.is_human());
+}
+
+#[test]
+fn scripts_know_the_customers_language_and_answer_in_it() {
+    let flow = r"
+slots:
+  code: {type: text, match: '^[A-Z]{2}\d{2}$', prepare: codes.tidy}
+  age: {type: integer}
+  pin: {type: integer}
+responses:
+  too_young: {en: You are too young., zh: 您的年龄不够。}
+flows:
+  join:
+    title: {en: joining, zh: 加入}
+    start_when: {phrases: {en: [I would like to join you], zh: [我想加入你们]}}
+    steps:
+      - {collect: code, ask: {en: The code?, zh: 代码是什么？}}
+      - collect: age
+        ask: {en: How old are you?, zh: 您多大了？}
+        validate: [{lua: codes.grown}]
+      - form: last
+        collect: [{collect: pin, ask: {en: A PIN?, zh: 密码是什么？}}]
+        validate: [{lua: codes.secret}]
+      - say: {en: Welcome to us., zh: 欢迎加入。}
+";
+    let lua = r#"local codes = {}
+function codes.tidy(value, around)
+  if #value < 3 then
+    return nil, around.locale == "zh" and "代码太短" or "too short for a code"
+  end
+  return string.upper(value)
+end
+function codes.grown(age)
+  if age < 18 then return nil, "too_young" end
+  return age
+end
+function codes.secret(form, around)
+  if form.pin < 1000 then
+    return nil, { en = "Four digits, please.", zh = "请输入四位数。" }
+  end
+  return true
+end
+return codes
+"#;
+    let pack = pack(flow, &[("codes.luau", lua)]);
+    let mut chat = Chat::new(&pack);
+    chat.user("I would like to join you");
+    assert_eq!(chat.user("ab"), ["too short for a code", "asks code"]);
+    chat.user("ab12");
+    assert_eq!(chat.user("12"), ["says too_young", "asks age"]);
+    chat.user("33");
+    assert_eq!(chat.user("12"), ["Four digits, please.", "asks pin"]);
+    assert_eq!(chat.user("1234"), ["Welcome to us."]);
+
+    let mut chat = Chat::new(&pack);
+    chat.user("我想加入你们");
+    assert_eq!(chat.user("ab"), ["代码太短", "asks code"]);
+    chat.user("ab12");
+    assert_eq!(chat.user("12"), ["says too_young", "asks age"]);
+    let said: Vec<String> = chat.sim.said().iter().map(|s| s.content.plain()).collect();
+    assert!(said.contains(&"您的年龄不够。".to_owned()));
+    chat.user("33");
+    assert_eq!(chat.user("12"), ["请输入四位数。", "asks pin"]);
 }

@@ -23,18 +23,13 @@ pub(crate) fn pure(
     session: &mut Session,
     module: &str,
     function: &str,
-    value: &Value,
+    args: &[Value],
 ) -> LuaAnswer {
-    match session.call(module, function, std::slice::from_ref(value)) {
-        Ok(result) if result.value.is_null() => {
-            LuaAnswer::Refused(result.message().map(str::to_owned))
-        }
-        Ok(result) => LuaAnswer::Value(result.value),
-        Err(error) => {
-            tracing::warn!(module, function, %error, "A Lua function failed.");
-            LuaAnswer::Failed(error.to_string())
-        }
+    let result = session.call(module, function, args);
+    if let Err(error) = &result {
+        tracing::warn!(module, function, %error, "A Lua function failed.");
     }
+    result.into()
 }
 
 /// Runs a step's function with the host API.

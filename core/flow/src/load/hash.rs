@@ -42,6 +42,7 @@ pub(super) fn structure(
     piece(&mut hasher, &head.zone_name);
     piece(&mut hasher, &head.default_skill);
     piece(&mut hasher, &format!("{:?}", head.limits));
+    piece(&mut hasher, &head.answer_unmatched.to_string());
     let mut parts: Vec<String> = Vec::new();
     let mut triggers: Vec<String> = Vec::new();
     for tree in flows.iter().copied().chain([shipped]) {

@@ -18,6 +18,7 @@ pub(super) struct Head {
     pub default_skill: String,
     pub default_skill_at: crate::diagnostic::Place,
     pub limits: Limits,
+    pub answer_unmatched: bool,
 }
 
 pub(super) fn head(file: u32, text: &str, problems: &mut Problems) -> Option<Head> {
@@ -133,5 +134,9 @@ pub(super) fn head(file: u32, text: &str, problems: &mut Problems) -> Option<Hea
         default_skill: skill.and_then(Node::text).unwrap_or("general").to_owned(),
         default_skill_at: skill.map_or(node.place(), Node::place),
         limits,
+        answer_unmatched: node
+            .get("answer_unmatched")
+            .and_then(Node::bool)
+            .unwrap_or(true),
     })
 }

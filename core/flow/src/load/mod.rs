@@ -225,6 +225,13 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         lua,
         options.channels.clone(),
     );
+    // Scripts may name a response as their message.
+    for (_, (_, text)) in sorted.iter().filter(|(path, _)| path.ends_with(".luau")) {
+        let named = build.names.responses.iter().filter(|name| {
+            text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
+        });
+        build.uses.responses.extend(named.cloned());
+    }
     let mut made = Made::default();
     let own: Vec<&Node> = flow_trees.iter().map(|(_, tree)| tree).collect();
     let sections = |key: &str| -> Vec<&Node> { own.iter().filter_map(|t| t.get(key)).collect() };
@@ -270,6 +277,7 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         zone: head.zone,
         default_skill: head.default_skill,
         limits: head.limits,
+        answer_unmatched: head.answer_unmatched,
         slots,
         responses: made.responses,
         faqs: FaqNode {

@@ -2,18 +2,18 @@
 
 use std::ops::Range;
 
-use tandem_domain::{Map, Value, reading::Reading};
+use tandem_domain::{Locale, Map, Value, reading::Reading};
 
 use super::{
     LuaAnswer, SaySource,
-    question::{Input, Open, Taken, Why},
+    question::{Input, Open, Taken, Why, collects_of},
     run::Run,
     say::{Draft, Sending},
     scope::Place,
     state::{Mode, What},
 };
 use crate::{
-    model::{BlockId, Collect, Rule, RuleCheck, Slot, SlotKind, StepKind},
+    model::{BlockId, Collect, Function, Pack, Rule, RuleCheck, Say, Slot, SlotKind},
     value::{self, Invalid, Parsed, Reader, Words},
 };
 
@@ -23,10 +23,11 @@ impl Run<'_> {
         let options = self.options(&open.place, &open.collect, &open.slot);
         let pack = open.place.pack.clone();
         let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+        let around = self.lua_context();
         let host = &mut *self.host;
         let mut failed = None;
         let read = value::answer(&open.slot, &options, &reader, &mut |f, v| {
-            let answer = host.lua(&pack, &f.module, &f.name, v);
+            let answer = host.lua(&pack, &f.module, &f.name, &[v.clone(), around.clone()]);
             if let LuaAnswer::Failed(error) = &answer {
                 failed = Some(format!("{}.{}: {error}", f.module, f.name));
             }
@@ -118,27 +119,18 @@ impl Run<'_> {
         };
         let mut taken = vec![span];
         let mut wanted: Vec<(&Slot, &Collect)> = Vec::new();
-        for block in &flow.blocks {
-            for step in &block.steps {
-                let collects: Vec<&Collect> = match &step.kind {
-                    StepKind::Collect(collect) => vec![collect],
-                    StepKind::Form(form) => form.fields.iter().map(|f| &f.collect).collect(),
-                    _ => continue,
-                };
-                for collect in collects {
-                    let Some(slot) = pack.slots.get(&collect.slot) else {
-                        continue;
-                    };
-                    let fits = slot.name != open.slot.name
-                        && slot.source == crate::model::Source::Customer
-                        && !self.is_filled(slot, scope)
-                        && !self.is_skipped(&slot.name, scope)
-                        && !wanted.iter().any(|(known, _)| known.name == slot.name)
-                        && !matches!(slot.kind, SlotKind::Object);
-                    if fits {
-                        wanted.push((slot, collect));
-                    }
-                }
+        for collect in collects_of(flow) {
+            let Some(slot) = pack.slots.get(&collect.slot) else {
+                continue;
+            };
+            let fits = slot.name != open.slot.name
+                && slot.source == crate::model::Source::Customer
+                && !self.is_filled(slot, scope)
+                && !self.is_skipped(&slot.name, scope)
+                && !wanted.iter().any(|(known, _)| known.name == slot.name)
+                && !matches!(slot.kind, SlotKind::Object);
+            if fits {
+                wanted.push((slot, collect));
             }
         }
         // Forms that look like nothing else first, so that a bare number is not taken from inside
@@ -165,9 +157,10 @@ impl Run<'_> {
                     _ => Vec::new(),
                 };
                 let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+                let around = self.lua_context();
                 let host = &mut *self.host;
                 let parsed = value::recognise(slot, &options, &reader, &used, &mut |f, v| {
-                    host.lua(&pack, &f.module, &f.name, v)
+                    host.lua(&pack, &f.module, &f.name, &[v.clone(), around.clone()])
                 });
                 if let Some(parsed) = parsed {
                     used.push(parsed.span.clone());
@@ -227,10 +220,7 @@ impl Run<'_> {
                 }
                 RuleCheck::Lua(function) => {
                     let pack = place.pack.clone();
-                    match self
-                        .host
-                        .lua(&pack, &function.module, &function.name, &value)
-                    {
+                    match self.pure(&pack, function, value.clone()) {
                         LuaAnswer::Value(better) => {
                             if let Ok(better) = value::coerce(&slot.kind, &better)
                                 && !better.is_null()
@@ -297,6 +287,43 @@ impl Run<'_> {
         verdict.map(|()| value)
     }
 
+    /// Calls a validator: with the value, and what surrounds it.
+    pub fn pure(&mut self, pack: &Pack, function: &Function, value: Value) -> LuaAnswer {
+        let around = self.lua_context();
+        self.host
+            .lua(pack, &function.module, &function.name, &[value, around])
+    }
+
+    /// The second argument of pure Lua functions.
+    pub fn lua_context(&self) -> Value {
+        serde_json::json!({ "locale": self.locale.as_str() })
+    }
+
+    /// What a script says: a response by its name, a text, or a text per language.
+    fn lua_words(&mut self, place: &Place, message: &Value) -> Option<Draft> {
+        let text = match message {
+            Value::String(name) if self.has_response(place, name) => {
+                return self.compose(place, &Say::Response(name.clone()));
+            }
+            Value::String(text) => text.as_str(),
+            Value::Object(texts) => {
+                let offered: Vec<Locale> = texts.keys().map(|tag| Locale::new(tag)).collect();
+                let locale = self
+                    .locale
+                    .best(&offered)
+                    .or_else(|| place.pack.default_locale().best(&offered))
+                    .or(offered.first())?;
+                texts.get(locale.as_str())?.as_str()?
+            }
+            _ => return None,
+        };
+        Some(Draft::text(super::scope::shorten(text, 500)))
+    }
+
+    fn has_response(&self, place: &Place, name: &str) -> bool {
+        place.pack.responses.contains_key(name) || self.current.responses.contains_key(name)
+    }
+
     /// Says why an answer does not do.
     pub fn tell(&mut self, place: &Place, why: &Why) {
         match why {
@@ -304,7 +331,10 @@ impl Run<'_> {
                 self.builtin(name, it.clone());
             }
             Why::Invalid(Invalid::Said(message)) => {
-                let draft = Draft::text(super::scope::shorten(message, 500));
+                let Some(draft) = self.lua_words(place, message) else {
+                    self.builtin("invalid", Map::new());
+                    return;
+                };
                 let source = SaySource {
                     step: place.step.clone(),
                     ..SaySource::default()

@@ -194,9 +194,10 @@ impl Run<'_> {
                 None
             } else {
                 let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+                let around = self.lua_context();
                 let host = &mut *self.host;
                 value::recognise(slot, &options, &reader, &taken, &mut |f, v| {
-                    host.lua(&pack, &f.module, &f.name, v)
+                    host.lua(&pack, &f.module, &f.name, &[v.clone(), around.clone()])
                 })
                 .map(|p| (p.value, p.span))
             };

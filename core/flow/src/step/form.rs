@@ -5,14 +5,17 @@ use std::collections::BTreeSet;
 use tandem_domain::{Map, Value};
 
 use super::{
-    SaySource,
+    LuaAnswer, SaySource,
     question::Why,
     run::Run,
     say::{Draft, Sending},
     scope::Place,
     state::{Asked, FormState, Mode, OnEnd, Press, What},
 };
-use crate::model::{Field, Form, Keep, RuleCheck, Source};
+use crate::{
+    model::{Field, Form, Keep, RuleCheck, Source},
+    value::Invalid,
+};
 
 impl Run<'_> {
     /// Looks over the whole form: drops what is no longer asked, judges what is complete, asks for
@@ -192,7 +195,11 @@ impl Run<'_> {
                 continue;
             }
             let mut seen = String::new();
-            for name in &rule.names {
+            let names: Vec<&String> = match &rule.check {
+                RuleCheck::Must(_) => rule.names.iter().collect(),
+                RuleCheck::Lua(_) => form.fields.iter().map(|f| &f.collect.slot).collect(),
+            };
+            for name in names {
                 if let Some(slot) = pack.slots.get(name) {
                     let value = self.held(slot, Some(scope)).map_or_else(String::new, |v| {
                         if slot.sensitive {
@@ -215,6 +222,7 @@ impl Run<'_> {
             if known.as_ref() == Some(&seen) {
                 continue;
             }
+            let mut said = None;
             let holds = match &rule.check {
                 RuleCheck::Must(must) => self.test(place, must),
                 RuleCheck::Lua(function) => {
@@ -232,18 +240,15 @@ impl Run<'_> {
                     if !complete {
                         continue;
                     }
-                    match self.host.lua(
-                        &pack,
-                        &function.module,
-                        &function.name,
-                        &Value::Object(values),
-                    ) {
-                        super::LuaAnswer::Value(Value::Bool(holds)) => holds,
-                        super::LuaAnswer::Value(Value::Null) | super::LuaAnswer::Refused(_) => {
+                    match self.pure(&pack, function, Value::Object(values)) {
+                        LuaAnswer::Value(Value::Bool(holds)) => holds,
+                        LuaAnswer::Value(Value::Null) => false,
+                        LuaAnswer::Refused(message) => {
+                            said = message.map(|m| Why::Invalid(Invalid::Said(m)));
                             false
                         }
-                        super::LuaAnswer::Value(_) => true,
-                        super::LuaAnswer::Failed(error) => {
+                        LuaAnswer::Value(_) => true,
+                        LuaAnswer::Failed(error) => {
                             self.line("lua", &error, place);
                             false
                         }
@@ -263,16 +268,27 @@ impl Run<'_> {
             {
                 state.judged.insert(index, seen);
             }
-            let why = rule.say.clone().map_or_else(
-                || Why::Invalid(crate::value::Invalid::response("invalid")),
-                Why::Said,
-            );
+            let why = rule
+                .say
+                .clone()
+                .map(Why::Said)
+                .or(said)
+                .unwrap_or_else(|| Why::Invalid(Invalid::response("invalid")));
             self.tell(place, &why);
             if let Some(block) = rule.then {
                 self.enter(place, block);
                 return true;
             }
-            return self.ask_for_another(place, form, &rule.names, scope);
+            let all: Vec<String>;
+            let names = match &rule.check {
+                RuleCheck::Must(_) => &rule.names,
+                // A script judges the whole form: the last answer of all is asked for again.
+                RuleCheck::Lua(_) => {
+                    all = form.fields.iter().map(|f| f.collect.slot.clone()).collect();
+                    &all
+                }
+            };
+            return self.ask_for_another(place, form, names, scope);
         }
         false
     }

@@ -11,14 +11,18 @@ use super::{
     Effect,
     commands::Command,
     run::Run,
+    say::Sending,
     scope::Place,
     state::{After, Frame, HandedOff, Mode, OnEnd},
     thresholds as at,
 };
 use crate::{
-    model::{HandoffStep, StepKind, StepRef},
+    model::{HandoffStep, Pack, Say, StepKind, StepRef},
     value::normal::fold,
 };
+
+/// The built-in response of a trigger outside its hours.
+const CLOSED: &str = "closed";
 
 impl Run<'_> {
     pub fn is_human(&self) -> bool {
@@ -186,7 +190,43 @@ impl Run<'_> {
             Some(template) => priority_of(&self.render(&place, template)),
             None => Priority::Normal,
         };
-        self.escalate(&trigger.skill, priority, why);
+        match self.closed_hours(&pack, trigger.hours.as_ref()) {
+            None => self.escalate(&trigger.skill, priority, why),
+            Some(hours) => self.leave_ticket(&trigger.skill, priority, why, hours),
+        }
+    }
+
+    /// The hours of this name, where they are closed now.
+    fn closed_hours(&self, pack: &Pack, name: Option<&String>) -> Option<String> {
+        let name = name?;
+        let closed = !super::cal::is_open(pack.hours.get(name)?, self.now, &pack.zone);
+        closed.then(|| name.clone())
+    }
+
+    /// Nobody is there: a ticket, said so, and the bot goes on.
+    fn leave_ticket(&mut self, skill: &str, priority: Priority, why: &str, hours: String) {
+        if self.silent || self.state.handoff.is_some() {
+            return;
+        }
+        self.note(
+            "handoff",
+            &format!("to {skill}: {why}; it is closed: a ticket"),
+        );
+        self.effects.push(Effect::Handoff {
+            skill: skill.to_owned(),
+            priority,
+            summary: Some(why.to_owned()),
+            tags: Vec::new(),
+            mode: HandoffMode::Ticket,
+        });
+        let place = Place {
+            hours: Some(hours),
+            ..self.outside()
+        };
+        if let Some(draft) = self.compose(&place, &Say::Response(CLOSED.to_owned())) {
+            self.send(&place, draft, Sending::default());
+        }
+        self.ask_again();
     }
 
     /// A trigger whose condition has come to hold. Each acts once until its condition no longer

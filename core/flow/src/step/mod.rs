@@ -42,6 +42,7 @@ use tandem_domain::{
     message::{Content, Part},
     reading::Reading,
 };
+use tandem_lua::{LuaError, PureResult};
 
 use crate::model::Pack;
 
@@ -96,8 +97,9 @@ pub trait Packs {
 
 /// Pure functions outside the stepper. Each call is journalled by its caller.
 pub trait Host {
-    /// A `prepare` or validator: the value it returns, or its message.
-    fn lua(&mut self, pack: &Pack, module: &str, function: &str, value: &Value) -> LuaAnswer;
+    /// A `prepare` or validator: the value it returns, or its message. The arguments are the value
+    /// it judges and a table of what surrounds it, with `locale`.
+    fn lua(&mut self, pack: &Pack, module: &str, function: &str, args: &[Value]) -> LuaAnswer;
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -105,10 +107,22 @@ pub trait Host {
 pub enum LuaAnswer {
     /// The first result.
     Value(Value),
-    /// `nil, message`.
-    Refused(Option<String>),
+    /// `nil, message`: a response's name, a text, or a text per language.
+    Refused(Option<Value>),
     /// The script failed or ran out of time.
     Failed(String),
+}
+
+impl From<Result<PureResult, LuaError>> for LuaAnswer {
+    fn from(result: Result<PureResult, LuaError>) -> Self {
+        match result {
+            Ok(result) if result.value.is_null() => {
+                Self::Refused(Some(result.second).filter(|m| !m.is_null()))
+            }
+            Ok(result) => Self::Value(result.value),
+            Err(error) => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 /// One turn's inputs.

@@ -12,7 +12,7 @@ use super::{
     state::{Asked, Mode, Press, What},
 };
 use crate::{
-    model::{Collect, Form, Say, Slot, SlotKind, StepKind},
+    model::{Collect, Flow, Form, Say, Slot, SlotKind, Source, StepKind},
     value::{self, Choice, Invalid, Reader, Words, normal},
 };
 
@@ -86,7 +86,7 @@ impl Run<'_> {
         }
         if !self.is_filled(slot, scope)
             && value::is_unmistakable(slot)
-            && slot.source == crate::model::Source::Customer
+            && slot.source == Source::Customer
         {
             self.fill_from_opening(place, slot, scope);
         }
@@ -140,9 +140,10 @@ impl Run<'_> {
         };
         let pack = place.pack.clone();
         let reader = Reader::new(&pack.zone, self.now, &words, &[]);
+        let around = self.lua_context();
         let host = &mut *self.host;
         let parsed = value::recognise(slot, &[], &reader, &[], &mut |f, v| {
-            host.lua(&pack, &f.module, &f.name, v)
+            host.lua(&pack, &f.module, &f.name, &[v.clone(), around.clone()])
         });
         if let Some(parsed) = parsed {
             self.line(
@@ -154,6 +155,52 @@ impl Run<'_> {
                 self.state.said.clear();
             }
             self.set(slot, scope, parsed.value, true);
+        }
+    }
+
+    /// Choices that are named in the words a flow was started with, by a label or a synonym. They
+    /// are looked for at once: by the time their question comes, the words are forgotten.
+    pub fn fill_choices_from_opening(&mut self, flow: &str, scope: u64) {
+        let Some(words) = self.opening.clone() else {
+            return;
+        };
+        let pack = self.current.clone();
+        let place = Place::new(pack.clone(), Some(scope));
+        let mut taken = Vec::new();
+        for collect in pack.flows.get(flow).into_iter().flat_map(collects_of) {
+            let Some(slot) = pack.slots.get(&collect.slot) else {
+                continue;
+            };
+            let wanted = matches!(slot.kind, SlotKind::Choice { .. })
+                && slot.source == Source::Customer
+                && !self.is_filled(slot, scope);
+            if !wanted {
+                continue;
+            }
+            let mut offered = self.options(&place, collect, slot);
+            for option in &mut offered {
+                // The value's own name is the pack's word, not the customer's.
+                option.words.retain(|word| {
+                    let key = option.value.as_str().unwrap_or_default();
+                    *word != key && *word != key.replace('_', " ") && says_something(word)
+                });
+                if !says_something(&option.label) {
+                    option.label.clear();
+                }
+            }
+            let Some((index, span)) = value::choice::in_passing(&offered, &words, &taken) else {
+                continue;
+            };
+            self.line(
+                "slot",
+                &format!("{} was said with the first message", slot.name),
+                &place,
+            );
+            taken.push(span);
+            if slot.sensitive {
+                self.state.said.clear();
+            }
+            self.set(slot, scope, offered[index].value.clone(), true);
         }
     }
 
@@ -382,6 +429,25 @@ impl Run<'_> {
             What::Faq { path, entry } => self.show_faq(&path, &entry),
         }
     }
+}
+
+/// What a flow asks, in plain questions and in forms.
+pub(super) fn collects_of(flow: &Flow) -> impl Iterator<Item = &Collect> {
+    let steps = flow.blocks.iter().flat_map(|b| &b.steps);
+    steps.flat_map(|step| match &step.kind {
+        StepKind::Collect(collect) => vec![&**collect],
+        StepKind::Form(form) => form.fields.iter().map(|f| &f.collect).collect(),
+        _ => Vec::new(),
+    })
+}
+
+/// Whether a label says what is meant even in a message about something else.
+fn says_something(label: &str) -> bool {
+    const VAGUE: [&str; 16] = [
+        "all", "any", "both", "neither", "new", "no", "none", "nothing", "other", "others", "yes",
+        "其他", "其它", "全部", "没有", "都要",
+    ];
+    !VAGUE.contains(&normal::fold(label).as_str())
 }
 
 fn label_of(item: &Value) -> String {

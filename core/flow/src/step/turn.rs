@@ -8,7 +8,7 @@ use serde_json::Map;
 use tandem_domain::{
     Value,
     message::{MediaKind, Part, text_of},
-    reading::{Reading, Target},
+    reading::{Article, Audience, Reading, Target},
 };
 
 use super::{
@@ -21,6 +21,9 @@ use super::{
     thresholds as at,
 };
 use crate::value::{self, Invalid, Parsed, Words, normal};
+
+/// The shipped flow that looks up what nothing else matches.
+const FROM_KNOWLEDGE: &str = "from_knowledge";
 
 impl Run<'_> {
     /// A new open→resolve cycle counts its repairs anew; people who left without a word no longer
@@ -171,6 +174,9 @@ impl Run<'_> {
         let command = commands::command(text);
         match command {
             Some(Command::Cancel) => {
+                if self.cancels_by_flow(input) {
+                    return;
+                }
                 self.note("match", "cancel");
                 self.cancel();
                 return;
@@ -198,6 +204,27 @@ impl Run<'_> {
             Some(What::Faq { .. }) => self.answer_faq_menu(input),
             None => self.nothing_open(input),
         }
+    }
+
+    /// With nothing open, "I want to cancel" may mean a flow that cancels something.
+    fn cancels_by_flow(&mut self, input: &Input<'_>) -> bool {
+        if !self.state.frames.is_empty() {
+            return false;
+        }
+        let likely = self.meant(input.reading, at::CLARIFY);
+        if !likely.is_some_and(|c| matches!(c.target, Target::Flow(_))) {
+            return false;
+        }
+        if self.digress(input, at::START, false) {
+            return true;
+        }
+        let mut close = self.close_candidates(input.reading);
+        close.retain(|c| matches!(c.target, Target::Flow(_)));
+        if close.len() > 1 {
+            self.note("match", "several things could be cancelled");
+            self.clarify(&close);
+        }
+        close.len() > 1
     }
 
     fn answer_slot(&mut self, input: &Input<'_>) {
@@ -432,7 +459,18 @@ impl Run<'_> {
             self.clarify(&close);
             return;
         }
+        if !text.is_empty() && self.answers_unmatched() {
+            self.note("match", "nothing is sure enough: the knowledge is asked");
+            self.pattern(FROM_KNOWLEDGE, Map::new(), OnEnd::Nothing);
+            return;
+        }
         self.cannot_handle();
+    }
+
+    /// Whether the pack has articles for customers and lets them answer what nothing else matches.
+    fn answers_unmatched(&self) -> bool {
+        let told = |article: &Article| article.audience == Audience::Customer;
+        self.current.answer_unmatched && self.current.articles.iter().any(told)
     }
 
     pub fn cannot_handle(&mut self) {
@@ -498,10 +536,11 @@ impl Run<'_> {
                     return true;
                 }
                 self.matched(&candidate);
-                if self.start_flow(name, "the customer's words").is_none() {
+                let Some(scope) = self.start_flow(name, "the customer's words") else {
                     return false;
-                }
+                };
                 self.opening = Some(input.words.clone());
+                self.fill_choices_from_opening(name, scope);
                 true
             }
             // A wish for a person needs to be surer, and was looked at before.

@@ -37,6 +37,10 @@ pub(super) enum Word {
         name: String,
         data: Value,
     },
+    Page {
+        url: String,
+        seconds: u64,
+    },
     Advance(Duration),
     AgentSays(String),
     AgentCloses {
@@ -83,9 +87,9 @@ pub(super) enum Pattern {
 }
 
 const TOP: [&str; 6] = ["test", "locale", "contact", "clock", "stub", "turns"];
-const WORDS: [&str; 11] = [
-    "user", "press", "upload", "event", "advance", "agent", "bot", "called", "handoff", "slot",
-    "trace",
+const WORDS: [&str; 12] = [
+    "user", "press", "upload", "event", "page", "advance", "agent", "bot", "called", "handoff",
+    "slot", "trace",
 ];
 const BOT: [&str; 5] = ["asks", "says", "confirms", "text", "options"];
 
@@ -218,6 +222,21 @@ impl Reader<'_, '_> {
                             },
                         )),
                         None => self.wrong(value, "an event's name", "事件名称"),
+                    }
+                }
+                "page" => {
+                    let url = value.get("url").or(Some(value)).and_then(Node::text);
+                    let after = value.get("after").and_then(Node::text).and_then(duration);
+                    let seconds = after.map_or(0, |after| cal::millis(after) / 1_000);
+                    match url {
+                        Some(url) => out.push((
+                            at,
+                            Word::Page {
+                                url: url.to_owned(),
+                                seconds,
+                            },
+                        )),
+                        None => self.wrong(value, "a page's address", "页面地址"),
                     }
                 }
                 "advance" => match value.text().and_then(duration) {

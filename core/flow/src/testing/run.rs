@@ -211,6 +211,11 @@ impl Player<'_> {
                 let out = self.sim.event(name, data.clone());
                 self.heard(out);
             }
+            Word::Page { url, seconds } => {
+                self.transcript.push(format!("* {url}, {seconds} s"));
+                let out = self.sim.page(url, *seconds);
+                self.heard(out);
+            }
             Word::Advance(duration) => {
                 self.transcript
                     .push(format!("* {} d {} ms", duration.days, duration.ms));

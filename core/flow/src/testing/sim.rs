@@ -49,7 +49,7 @@ struct PureLua {
 }
 
 impl Host for PureLua {
-    fn lua(&mut self, pack: &Pack, module: &str, function: &str, value: &Value) -> LuaAnswer {
+    fn lua(&mut self, pack: &Pack, module: &str, function: &str, args: &[Value]) -> LuaAnswer {
         if self
             .session
             .as_ref()
@@ -62,13 +62,7 @@ impl Host for PureLua {
         let Some((_, session)) = &mut self.session else {
             return LuaAnswer::Failed("no Lua state could be made".into());
         };
-        match session.call(module, function, std::slice::from_ref(value)) {
-            Ok(result) if result.value.is_null() => {
-                LuaAnswer::Refused(result.message().map(str::to_owned))
-            }
-            Ok(result) => LuaAnswer::Value(result.value),
-            Err(error) => LuaAnswer::Failed(error.to_string()),
-        }
+        session.call(module, function, args).into()
     }
 }
 
@@ -233,23 +227,15 @@ impl Simulator {
         }))
     }
 
-    /// An API event arrives. `page` with a `url` (and `seconds`) is the visitor on a page, as the
-    /// web channel sends it.
+    /// An API event arrives.
     pub fn event(&mut self, name: &str, data: Value) -> Vec<Output> {
-        if name == "page"
-            && let Some(url) = data.get("url").and_then(Value::as_str)
-        {
-            let seconds = data.get("seconds").and_then(Value::as_u64).unwrap_or(0);
-            let url = url.to_owned();
-            return self.page(&url, seconds);
-        }
         self.turn(Event::Signal {
             name: name.to_owned(),
             data,
         })
     }
 
-    /// The visitor is on a page.
+    /// The visitor is on a page, for so many seconds now.
     pub fn page(&mut self, url: &str, seconds: u64) -> Vec<Output> {
         self.turn(Event::Page {
             url: url.to_owned(),

@@ -43,8 +43,8 @@ pub struct Parsed {
 pub enum Invalid {
     /// A built-in response, and what its text may name as `it`.
     Response { name: &'static str, it: Map },
-    /// What a `prepare` said.
-    Said(String),
+    /// What a script said: a response's name, a text, or a text per language.
+    Said(Value),
 }
 
 impl Invalid {
@@ -243,7 +243,7 @@ enum Prepared {
     AsIs,
     Words(Words),
     Value(Value),
-    Refused(Option<String>),
+    Refused(Option<Value>),
 }
 
 fn prepared(slot: &Slot, words: &Words, prepare: &mut Prepare<'_>) -> Prepared {

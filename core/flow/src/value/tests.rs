@@ -132,7 +132,7 @@ fn a_pattern_is_applied_to_what_prepare_gave() {
         Ok(json!("12345678"))
     );
     assert_eq!(seen, [json!("it is 1234-5678 I think")]);
-    let mut refuse = |_: &Function, _: &Value| LuaAnswer::Refused(Some("8 digits".into()));
+    let mut refuse = |_: &Function, _: &Value| LuaAnswer::Refused(Some(json!("8 digits")));
     assert_eq!(
         read_with(&slot, &[], "12", &mut refuse),
         Err(Invalid::Said("8 digits".into()))

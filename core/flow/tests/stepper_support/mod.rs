@@ -18,8 +18,7 @@ use tandem_flow::{
 };
 use tandem_understanding::PhraseTrainer;
 
-pub const PACK: &str =
-    "name: test\nlocales: [en, zh]\ntime_zone: Europe/Berlin\ndefault_skill: general\n";
+pub const PACK: &str = "name: test\nlocales: [en, zh]\ntime_zone: Europe/Berlin\ndefault_skill: general\nlimits: {repair: 10}\n";
 pub const DESK: &str = "skills: [general, orders, returns]\n";
 
 /// A pack of one flow file, and more files where given.
@@ -224,16 +223,10 @@ impl Packs for OnePack {
 pub struct Lua;
 
 impl Host for Lua {
-    fn lua(&mut self, pack: &Pack, module: &str, function: &str, value: &Value) -> LuaAnswer {
+    fn lua(&mut self, pack: &Pack, module: &str, function: &str, args: &[Value]) -> LuaAnswer {
         let mut session =
             tandem_lua::Session::new(&pack.lua, tandem_lua::Limits::pure(), MONDAY, 0);
-        match session.call(module, function, std::slice::from_ref(value)) {
-            Ok(result) if result.value.is_null() => {
-                LuaAnswer::Refused(result.message().map(str::to_owned))
-            }
-            Ok(result) => LuaAnswer::Value(result.value),
-            Err(error) => LuaAnswer::Failed(error.to_string()),
-        }
+        session.call(module, function, args).into()
     }
 }
 

@@ -107,6 +107,7 @@ impl Build<'_> {
             cond: node.get("if").and_then(|n| self.expr(n)),
             skill: self.skill(node.get("skill")),
             priority: node.get("priority").and_then(|n| self.priority(n)),
+            hours: self.hours(node),
             span: node.span,
         }
     }

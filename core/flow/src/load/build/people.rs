@@ -33,6 +33,28 @@ impl Build<'_> {
         self.template(node)
     }
 
+    /// Opening hours by name.
+    pub(super) fn hours(&mut self, node: &Node) -> Option<String> {
+        let n = node.get("hours")?;
+        let name = n.text()?.to_owned();
+        if !self.names.hours.contains(&name) {
+            let known: Vec<String> = self.names.hours.iter().cloned().collect();
+            let none = words(
+                "declare them under `hours:` in desk.yaml",
+                "请在 desk.yaml 的 `hours:` 下声明",
+            );
+            self.unknown(
+                "unknown-hours",
+                n.place(),
+                ("opening hours called", "营业时间"),
+                &name,
+                &known,
+                none,
+            );
+        }
+        Some(name)
+    }
+
     pub(super) fn handoff(
         &mut self,
         draft: &mut Draft,
@@ -45,25 +67,7 @@ impl Build<'_> {
             Some(_) => (value, value.get("skill")),
             None => (node, Some(value)),
         };
-        let hours = node.get("hours").and_then(|n| {
-            let name = n.text()?.to_owned();
-            if !self.names.hours.contains(&name) {
-                let known: Vec<String> = self.names.hours.iter().cloned().collect();
-                let none = words(
-                    "declare them under `hours:` in desk.yaml",
-                    "请在 desk.yaml 的 `hours:` 下声明",
-                );
-                self.unknown(
-                    "unknown-hours",
-                    n.place(),
-                    ("opening hours called", "营业时间"),
-                    &name,
-                    &known,
-                    none,
-                );
-            }
-            Some(name)
-        });
+        let hours = self.hours(node);
         if let (Some((at, _)), None) = (node.pair("when_closed"), &hours) {
             self.problems.warn(
                 "no-hours",

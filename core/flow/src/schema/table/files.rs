@@ -26,6 +26,12 @@ pub(crate) static PACK: Shape = Shape {
             "转人工未写技能时使用的技能，默认 `general`。",
         ),
         f(
+            "answer_unmatched",
+            Ty::Bool,
+            "Whether the articles are asked about what nothing else matches (true).",
+            "没有匹配到其他内容时，是否用知识库文章回答（true）。",
+        ),
+        f(
             "limits",
             Ty::Object(&LIMITS),
             "Caps that turn a runaway into a handoff.",

@@ -97,6 +97,12 @@ pub(crate) static TRIGGER: Shape = Shape {
             "`low`, `normal`, `high` or `urgent`.",
             "`low`、`normal`、`high` 或 `urgent`。",
         ),
+        f(
+            "hours",
+            Ty::Word,
+            "Opening hours of desk.yaml; outside them it leaves a ticket.",
+            "desk.yaml 中的营业时间；时间外留工单。",
+        ),
     ],
 };
 

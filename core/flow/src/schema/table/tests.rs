@@ -1,6 +1,6 @@
 //! Conversation tests.
 
-use super::{Shape, Ty, f, req};
+use super::{PAGE, Shape, Ty, f, req};
 
 pub(crate) static TEST: Shape = Shape {
     name: "a test",
@@ -68,6 +68,12 @@ pub(crate) static TURN: Shape = Shape {
             Ty::Either(&[Ty::Word, Ty::Object(&EVENT)]),
             "An event arrives.",
             "收到事件。",
+        ),
+        f(
+            "page",
+            Ty::Either(&[Ty::Str, Ty::Object(&PAGE)]),
+            "The visitor is on a page of the site, for `after` by now.",
+            "访客正在网站的某个页面，已停留 `after`。",
         ),
         f(
             "advance",

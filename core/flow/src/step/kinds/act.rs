@@ -343,6 +343,7 @@ impl Run<'_> {
             &format!("{} ({:.2})", best.article, best.confidence),
             place,
         );
+        self.state.repair.same_step = 0;
         let mut it = Map::new();
         it.insert("text".into(), Value::from(best.text.as_str()));
         it.insert("title".into(), Value::from(best.title.as_str()));
