@@ -482,3 +482,29 @@ flows:
     let (due, _) = timer(&bench.user("tomorrow"), "remind:").unwrap();
     assert_eq!(due.0 - bench.now.0, 33 * 3_600_000);
 }
+
+#[test]
+fn an_expired_button_ends_nothing_of_what_lies_above_its_flow() {
+    let flow = r"
+slots: {age: {type: integer}}
+flows:
+  one:
+    title: one
+    start_when: {phrases: [order a shirt]}
+    steps:
+      - say: {text: Look., buttons: [{label: Blue, value: blue}]}
+      - wait: {event: shipped}
+  two:
+    title: two
+    start_when: {phrases: [tell you my age]}
+    steps:
+      - {collect: age, ask: How old are you?}
+      - say: Noted, {{ age }}.
+";
+    let pack = stepper_support::pack(flow, &[]);
+    let mut chat = Chat::new(&pack);
+    chat.user("order a shirt");
+    assert_eq!(chat.user("tell you my age"), ["asks age"]);
+    assert_eq!(chat.press("Blue"), ["says expired", "asks age"]);
+    assert_eq!(chat.user("33"), ["Noted, 33."]);
+}

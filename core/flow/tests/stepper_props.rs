@@ -3,17 +3,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod random_packs;
 mod stepper_support;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::{Arc, LazyLock},
 };
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use stepper_support::{Lua, OnePack, contract, model};
+use stepper_support::{Lua, contract, load, model};
 use tandem_domain::{
     Map, Timestamp,
     action::ActionError,
@@ -24,12 +25,38 @@ use tandem_domain::{
 use tandem_flow::{
     load::load_dir,
     model::Pack,
-    step::{self, Around, Effect, Event, State, Turn},
+    step::{self, Around, Effect, Event, Packs, State, Turn},
 };
 
+/// A pack, and the version an edit makes of it.
 struct World {
-    packs: OnePack,
-    model: Arc<dyn Understanding>,
+    versions: Vec<(Arc<Pack>, Arc<dyn Understanding>)>,
+}
+
+/// The version that is live; whether frames of another find theirs.
+struct Live<'w> {
+    world: &'w World,
+    at: usize,
+    forget: bool,
+}
+
+impl Packs for Live<'_> {
+    fn current(&self) -> &Arc<Pack> {
+        &self.world.versions[self.at].0
+    }
+
+    fn pinned(&self, structure: &str) -> Option<Arc<Pack>> {
+        let known = |pack: &&Arc<Pack>| pack.structure == structure;
+        if self.forget {
+            return Some(self.current()).filter(known).cloned();
+        }
+        self.world
+            .versions
+            .iter()
+            .map(|(pack, _)| pack)
+            .find(known)
+            .cloned()
+    }
 }
 
 static CONTRACT: LazyLock<World> = LazyLock::new(|| world(contract()));
@@ -39,9 +66,16 @@ static RETAIL: LazyLock<World> = LazyLock::new(|| {
 });
 
 fn world(pack: Arc<Pack>) -> World {
+    worlds([pack])
+}
+
+fn worlds(packs: impl IntoIterator<Item = Arc<Pack>>) -> World {
+    let versions = packs.into_iter().map(|pack| {
+        let model = model(&pack);
+        (pack, model)
+    });
     World {
-        model: model(&pack),
-        packs: OnePack(pack),
+        versions: versions.collect(),
     }
 }
 
@@ -66,6 +100,10 @@ enum Op {
     TakenOver,
     Closed(bool),
     Wait(u64),
+    /// The pack is edited; the old version is gone or not.
+    Edit {
+        forget: bool,
+    },
 }
 
 const SAID: &[&str] = &[
@@ -121,6 +159,16 @@ const SAID: &[&str] = &[
     "appointment",
     "my card was declined",
     "gift card balance",
+    "sorry, I meant 7 March",
+    "no wait, two",
+    "其实是三个",
+    "I want to cancel",
+    "send it back, it arrived damaged",
+    "which bulb does the Moon lamp take",
+    "milk, eggs and bread",
+    "red",
+    "start beta",
+    "the first",
 ];
 
 fn op() -> impl Strategy<Value = Op> {
@@ -135,11 +183,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => "[0-9:.]{0,12}".prop_map(Op::Late),
         3 => (0..4usize).prop_map(Op::Fire),
         1 => ("(ask|wait|remind|max_wait|session|x):[0-9]{0,3}", 0..50u64).prop_map(|(k, e)| Op::Stale(k, e)),
-        1 => prop::sample::select(&["survey_due", "parcel_delayed", "payment_received", "nothing"][..]).prop_map(|s| Op::Signal(s.to_owned())),
+        1 => prop::sample::select(&["survey_due", "parcel_delayed", "payment_received", "paid", "paid_late", "nothing"][..]).prop_map(|s| Op::Signal(s.to_owned())),
         1 => prop::sample::select(&["/cart", "https://x.test/checkout?a=1", ""][..]).prop_map(|s| Op::Page(s.to_owned())),
         1 => Just(Op::TakenOver),
         3 => any::<bool>().prop_map(Op::Closed),
         1 => (0..200_000_000u64).prop_map(Op::Wait),
+        1 => any::<bool>().prop_map(|forget| Op::Edit { forget }),
     ]
 }
 
@@ -163,12 +212,14 @@ fn play(world: &World, ops: &[Op], restart: bool) -> Log {
     let mut acts: Vec<String> = Vec::new();
     let mut timers: BTreeMap<String, Value> = BTreeMap::new();
     let mut log = Vec::new();
+    let (mut at, mut forget) = (0, false);
     for op in ops {
+        let understanding = &world.versions[at].1;
         let event = match op {
             Op::Say(text) => Event::Message {
                 id: "m".into(),
                 parts: vec![Part::text(text.as_str())],
-                reading: world.model.read(text, &"en".into()),
+                reading: understanding.read(text, &"en".into()),
             },
             Op::Press(back) => Event::Press {
                 token: tokens.iter().rev().nth(*back).cloned().unwrap_or_default(),
@@ -248,10 +299,16 @@ fn play(world: &World, ops: &[Op], restart: bool) -> Log {
                 now = Timestamp(now.0 + i64::try_from(*ms).unwrap());
                 continue;
             }
+            Op::Edit { forget: gone } => {
+                at = (at + 1) % world.versions.len();
+                forget = *gone;
+                continue;
+            }
         };
+        let before = frames_of(&serde_json::to_value(&state).unwrap());
         let stepped = step::step(
             Turn {
-                packs: &world.packs,
+                packs: &Live { world, at, forget },
                 host: &mut Lua,
                 event: &event,
                 now,
@@ -266,6 +323,7 @@ fn play(world: &World, ops: &[Op], restart: bool) -> Log {
                     tokens.extend(content.choices.iter().map(|c| c.value.clone()))
                 }
                 Effect::Act { key, .. } => acts.push(key.clone()),
+                Effect::CancelAct { key } => acts.retain(|k| k != key),
                 Effect::SetTimer { key, payload, .. } => {
                     timers.insert(key.clone(), payload.clone());
                 }
@@ -283,7 +341,9 @@ fn play(world: &World, ops: &[Op], restart: bool) -> Log {
             }
         }
         let bytes = serde_json::to_vec(&state).unwrap();
-        assert_nothing_is_lost(&bytes, around.control);
+        assert_nothing_is_lost(&bytes, around.control, &acts, &timers);
+        let why: BTreeSet<&str> = stepped.trace.iter().map(|l| l.kind.as_str()).collect();
+        assert_no_frame_goes_without_a_reason(&before, &bytes, &why);
         if restart {
             let secrets = state.secrets().clone();
             state = serde_json::from_slice(&bytes).unwrap();
@@ -298,8 +358,50 @@ fn play(world: &World, ops: &[Op], restart: bool) -> Log {
     log
 }
 
-/// Every frame has its slots, and the top one waits for something, unless people have it.
-fn assert_nothing_is_lost(bytes: &[u8], control: Control) {
+/// Ids of the frames on the stack, with their flows.
+fn frames_of(state: &Value) -> BTreeMap<u64, String> {
+    let frames = state["frames"].as_array().cloned().unwrap_or_default();
+    let one = |f: &Value| Some((f["id"].as_u64()?, f["flow"].as_str()?.to_owned()));
+    frames.iter().filter_map(one).collect()
+}
+
+/// A flow that was running and is not any more has ended, was left, or gave way to a limit; and
+/// the trace says so.
+fn assert_no_frame_goes_without_a_reason(
+    before: &BTreeMap<u64, String>,
+    bytes: &[u8],
+    why: &BTreeSet<&str>,
+) {
+    let after = frames_of(&serde_json::from_slice(bytes).unwrap());
+    let reasons = [
+        "end",
+        "cancel",
+        "link",
+        "limit",
+        "handoff",
+        "correction",
+        "act",
+        "timer",
+        "changed",
+        "session",
+    ];
+    for (id, flow) in before.iter().filter(|(id, _)| !after.contains_key(id)) {
+        let anew = why.contains("start");
+        assert!(
+            anew || reasons.iter().any(|r| why.contains(r)),
+            "frame {id} of {flow} is gone, and the trace has only {why:?}"
+        );
+    }
+}
+
+/// Every frame has its slots, and what it waits for is on its way: the top one waits for
+/// something, unless people have it; a call that it made runs; a timer that it set is set.
+fn assert_nothing_is_lost(
+    bytes: &[u8],
+    control: Control,
+    acts: &[String],
+    timers: &BTreeMap<String, Value>,
+) {
     let state: Value = serde_json::from_slice(bytes).unwrap();
     let none = Vec::new();
     let frames = state["frames"].as_array().unwrap_or(&none);
@@ -309,6 +411,25 @@ fn assert_nothing_is_lost(bytes: &[u8], control: Control) {
             state["scopes"].get(&scope).is_some(),
             "a frame without slots: {frame}"
         );
+        let mode = &frame["mode"];
+        if let Some(key) = mode["act"]["key"].as_str() {
+            let came = !mode["act"]["result"].is_null();
+            assert!(
+                came || acts.iter().any(|k| k == key),
+                "a frame waits for a call that nobody makes: {frame}"
+            );
+        }
+        for (kind, timer) in [("ask", "ask"), ("wait", "wait"), ("handoff", "max_wait")] {
+            let key = format!("{timer}:{}", frame["id"]);
+            let deferred = state["deferred"].to_string().contains(&key);
+            assert!(
+                mode[kind]["timed"] != true
+                    || deferred
+                    || timers.contains_key(&key)
+                    || !frame["woken"].is_null(),
+                "a frame waits for a timer that is not set: {frame}"
+            );
+        }
     }
     if control == Control::Bot
         && let Some(top) = frames.last()
@@ -334,5 +455,16 @@ proptest! {
     fn the_demo_pack_survives_any_order_of_events(ops in prop::collection::vec(op(), 1..40)) {
         let first = play(&RETAIL, &ops, false);
         prop_assert_eq!(&first, &play(&RETAIL, &ops, true));
+    }
+
+    #[test]
+    fn any_pack_survives_any_order_of_events_and_its_own_edit(
+        one in random_packs::files(),
+        other in random_packs::files(),
+        ops in prop::collection::vec(op(), 1..40),
+    ) {
+        let world = worlds([load(one), load(other)]);
+        let first = play(&world, &ops, false);
+        prop_assert_eq!(&first, &play(&world, &ops, true));
     }
 }

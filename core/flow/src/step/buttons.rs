@@ -10,11 +10,17 @@ use super::{
     run::Run,
     say::{Draft, Sending},
     scope::Place,
-    state::{Button, From, Mode, Press, What},
+    state::{Button, Frame, From, Mode, Press, What},
 };
 use crate::value::{choice, normal::fold};
 use serde_json::Map;
 use tandem_domain::Value;
+
+/// What was there before a press took away what lies above its flow.
+pub(super) struct Uncovered {
+    frames: Vec<Frame>,
+    effects: usize,
+}
 
 impl Run<'_> {
     /// The token of a button with this meaning.
@@ -160,6 +166,7 @@ impl Run<'_> {
             return;
         };
         self.note("button", &format!("{:?} pressed", button.label));
+        self.uncovered = None;
         match (&button.act, &button.from) {
             (Press::Start { flow }, _) => {
                 self.start_flow(&flow.clone(), "a button");
@@ -240,6 +247,12 @@ impl Run<'_> {
     /// "That choice has expired", and what is open once more.
     pub fn expired(&mut self, why: &str) {
         self.note("button", &format!("expired: {why}"));
+        if let Some(before) = self.uncovered.take() {
+            // A press that does nothing ends nothing.
+            self.note("button", "what lay above its flow stays");
+            self.state.frames = before.frames;
+            self.effects.truncate(before.effects);
+        }
         self.builtin("expired", Map::new());
         self.ask_again();
     }
@@ -249,6 +262,10 @@ impl Run<'_> {
         let Some(last) = self.state.frames.iter().rposition(|f| f.scope == scope) else {
             return;
         };
+        self.uncovered = Some(Uncovered {
+            frames: self.state.frames.clone(),
+            effects: self.effects.len(),
+        });
         let above: Vec<u64> = self.state.frames[last + 1..].iter().map(|f| f.id).collect();
         self.drop_frames(|f| above.contains(&f.id));
     }

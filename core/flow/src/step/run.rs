@@ -6,6 +6,7 @@ use tandem_domain::{Locale, Map, Timestamp, Value};
 
 use super::{
     Around, Effect, Event, Host, Packs, Stepped, TraceLine, Turn,
+    buttons::Uncovered,
     scope::Place,
     state::{Mode, Press, State},
 };
@@ -41,6 +42,8 @@ pub(super) struct Run<'a> {
     pub message: Map,
     /// Buttons the `clarify` pattern's words get.
     pub clarifying: Vec<(String, Press)>,
+    /// Set while a press is judged whose flow lay under another.
+    pub uncovered: Option<Uncovered>,
     /// See [`Stepped::ended`].
     pub ended: Map,
 }
@@ -80,6 +83,7 @@ impl<'a> Run<'a> {
             silent: false,
             message: Map::new(),
             clarifying: Vec::new(),
+            uncovered: None,
             ended: Map::new(),
         }
     }

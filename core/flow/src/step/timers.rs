@@ -438,6 +438,7 @@ impl Run<'_> {
             return;
         }
         if matches!(self.asked().map(|a| &a.what), Some(What::Faq { .. })) {
+            self.note("timer", "the menu of questions closes without a word");
             self.drop_frames(|_| true);
             return;
         }
