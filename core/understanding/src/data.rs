@@ -6,6 +6,7 @@ pub const STOP_ZH: &str = include_str!("../data/stop.zh.txt");
 pub const EMOTION_EN: &str = include_str!("../data/emotion.en.txt");
 pub const EMOTION_ZH: &str = include_str!("../data/emotion.zh.txt");
 pub const EMOTION_FACES: &str = include_str!("../data/emotion.faces.txt");
+pub const CLUSTER_EN: &str = include_str!("../data/cluster.en.txt");
 pub const LANGUAGES: &str = include_str!("../data/languages.txt");
 
 /// The lines of a table without comments and empty lines.

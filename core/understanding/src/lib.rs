@@ -16,10 +16,12 @@
 //! * [`emotion`], [`language`] – beside it;
 //! * [`passages`], [`search`] – articles cut up and searched;
 //! * [`entities`] – numbers, money, days, addresses, codes in a message;
+//! * [`cluster`] – questions that nothing answered, put together;
 //! * [`eval`] – the figures of a model on labelled messages;
 //! * [`model`] – assembles them; [`data`] – the word lists.
 
 pub mod classifier;
+pub mod cluster;
 pub mod confidence;
 mod data;
 pub mod emotion;
