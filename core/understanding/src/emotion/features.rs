@@ -57,7 +57,13 @@ pub fn features(
     let marked: Vec<u64> = keys
         .iter()
         .zip(&turned)
-        .map(|(key, turned)| if *turned { hash::join(*key, NEGATED) } else { *key })
+        .map(|(key, turned)| {
+            if *turned {
+                hash::join(*key, NEGATED)
+            } else {
+                *key
+            }
+        })
         .collect();
     grams(&marked, NEGATED, &mut features.negated);
     for found in &matches {
@@ -74,15 +80,18 @@ pub fn features(
 /// A word's key; all numbers are one.
 fn plain_key(unit: &Unit, text: &str) -> u64 {
     let written = text.get(unit.start as usize..unit.end as usize);
-    let number = unit.kind == Kind::Word
-        && written.is_some_and(|w| w.chars().all(|c| c.is_ascii_digit()));
+    let number =
+        unit.kind == Kind::Word && written.is_some_and(|w| w.chars().all(|c| c.is_ascii_digit()));
     if number { hash::SEED ^ 1 } else { unit.key }
 }
 
 /// Single keys and pairs.
 fn grams(keys: &[u64], salt: u64, out: &mut Vec<u64>) {
     out.extend(keys.iter().map(|k| hash::join(*k, salt)));
-    out.extend(keys.windows(2).map(|p| hash::join(hash::join(p[0], p[1]), salt)));
+    out.extend(
+        keys.windows(2)
+            .map(|p| hash::join(hash::join(p[0], p[1]), salt)),
+    );
 }
 
 /// Which units a negation before them reaches.
@@ -109,18 +118,29 @@ fn letters(normaliser: &Normaliser, text: &str, scan: &Scan, out: &mut Vec<u64>)
     let scanner = Scanner(normaliser);
     let mut run: Vec<char> = Vec::new();
     for (i, unit) in scan.units.iter().enumerate() {
-        let written = text.get(unit.start as usize..unit.end as usize).unwrap_or_default();
+        let written = text
+            .get(unit.start as usize..unit.end as usize)
+            .unwrap_or_default();
         match unit.kind {
             Kind::Character => {
                 run.extend(written.chars().next().and_then(|c| scanner.plain(c)));
-                if scan.units.get(i + 1).is_none_or(|u| u.kind != Kind::Character) {
+                if scan
+                    .units
+                    .get(i + 1)
+                    .is_none_or(|u| u.kind != Kind::Character)
+                {
                     runs(&run, HAN_RUNS, out);
                     run.clear();
                 }
             }
             Kind::Word => {
                 let mut word = vec![' '];
-                word.extend(written.chars().filter_map(|c| scanner.plain(c)).take(MAX_WORD));
+                word.extend(
+                    written
+                        .chars()
+                        .filter_map(|c| scanner.plain(c))
+                        .take(MAX_WORD),
+                );
                 word.push(' ');
                 runs(&word, WORD_RUNS, out);
             }
@@ -154,12 +174,21 @@ fn scores(
     };
     let (here, there) = (words(scan), words(earlier));
     let asks = |scan: &Scan| scan.units.iter().any(|u| u.kind == Kind::Stop(true));
-    let ends_asking = |scan: &Scan| scan.units.last().is_some_and(|u| u.kind == Kind::Stop(true));
+    let ends_asking = |scan: &Scan| {
+        scan.units
+            .last()
+            .is_some_and(|u| u.kind == Kind::Stop(true))
+    };
     let yes = |is: bool| if is { 1.0 } else { 0.0 };
     let level = mood.emotion;
     let number = |scan: &Scan, text: &str| {
-        let written = |u: &Unit| text.get(u.start as usize..u.end as usize).unwrap_or_default();
-        scan.units.iter().any(|u| written(u).contains(|c: char| c.is_ascii_digit()))
+        let written = |u: &Unit| {
+            text.get(u.start as usize..u.end as usize)
+                .unwrap_or_default()
+        };
+        scan.units
+            .iter()
+            .any(|u| written(u).contains(|c: char| c.is_ascii_digit()))
     };
     let values = [
         mood.sentiment,
@@ -194,5 +223,8 @@ fn scores(
         repetition::common(&here, &there),
         (1.0 + here.len() as f32).ln() - (1.0 + there.len() as f32).ln(),
     ];
-    (0..).map(|i: u64| hash::join(i, SCORES)).zip(values).collect()
+    (0..)
+        .map(|i: u64| hash::join(i, SCORES))
+        .zip(values)
+        .collect()
 }

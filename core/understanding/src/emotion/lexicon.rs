@@ -20,7 +20,7 @@ pub(super) const LEVELS: [(&str, Feeling); 7] = [
 pub(super) const ANGER: usize = 0;
 pub(super) const REPETITION: usize = 6;
 
-/// Units that the two halves of a gapped entry may be apart.
+/// Units that the parts of a gapped entry may be apart.
 const GAP: usize = 6;
 
 /// What a word does.
@@ -70,7 +70,7 @@ struct Node {
 #[derive(Debug)]
 struct Gapped {
     rest: Vec<u64>,
-    after: Vec<u64>,
+    after: Vec<Vec<u64>>,
     entry: u32,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Lexicon {
     /// Each beginning of an entry, by its units in order.
     nodes: HashMap<u64, Node, hash::Ready>,
     entries: Vec<Entry>,
-    /// Entries in two halves, by the first unit.
+    /// Entries with gaps, by the first unit.
     gapped: HashMap<u64, Vec<Gapped>, hash::Ready>,
     /// All single units of entries.
     units: HashSet<u64, hash::Ready>,
@@ -116,15 +116,14 @@ impl Lexicon {
             })
             .collect();
         self.units.extend(halves.iter().flatten());
-        if let [first, middle @ .., last] = halves.as_slice()
+        if let [first, after @ ..] = halves.as_slice()
+            && !after.is_empty()
             && !first.is_empty()
         {
-            // Three parts are two gaps; the middle one is not worth a search of its own.
-            let after = middle.first().unwrap_or(last).clone();
             let entry = self.entry(entry);
             self.gapped.entry(first[0]).or_default().push(Gapped {
                 rest: first[1..].to_vec(),
-                after,
+                after: after.to_vec(),
                 entry,
             });
             return;
@@ -216,27 +215,36 @@ impl Lexicon {
         matches
     }
 
-    /// The gapped entries: both halves in one clause, with a few units between.
+    /// The gapped entries: all parts in one clause, with a few units between.
     pub fn gapped(&self, units: &[Unit], found: &mut Vec<Match>) {
         for (start, unit) in units.iter().enumerate() {
             for gapped in self.gapped.get(&unit.key).into_iter().flatten() {
-                let middle = start + 1 + gapped.rest.len();
                 if !begins(&units[start + 1..], &gapped.rest) {
                     continue;
                 }
-                let end = (middle..units.len().min(middle + GAP + 1))
-                    .take_while(|at| !units[*at].is_stop())
-                    .find(|at| begins(&units[*at..], &gapped.after));
-                if let Some(at) = end {
+                let first = Some(start + 1 + gapped.rest.len());
+                let end = gapped
+                    .after
+                    .iter()
+                    .fold(first, |end, part| after_gap(units, end?, part));
+                if let Some(end) = end {
                     found.push(Match {
                         start,
-                        length: at + gapped.after.len() - start,
+                        length: end - start,
                         entry: gapped.entry,
                     });
                 }
             }
         }
     }
+}
+
+/// Where a part ends that begins within a gap from `from` on, in the same clause.
+fn after_gap(units: &[Unit], from: usize, part: &[u64]) -> Option<usize> {
+    (from..units.len().min(from + GAP + 1))
+        .take_while(|at| !units[*at].is_stop())
+        .find(|at| begins(&units[*at..], part))
+        .map(|at| at + part.len())
 }
 
 fn begins(units: &[Unit], keys: &[u64]) -> bool {

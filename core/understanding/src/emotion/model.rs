@@ -38,7 +38,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            cost: 0.15,
+            cost: 0.1,
             balance: 0.5,
             scores: 0.2,
         }
@@ -87,7 +87,9 @@ pub fn train(
         let all = examples.len() as f32;
         let weight = |n: usize| (all / (2.0 * n.max(1) as f32)).powf(settings.balance);
         let costs = [weight(examples.len() - count), weight(*count)].map(|w| w * settings.cost);
-        model.weights.push(solver::separate(&rows, &sides, costs, size));
+        model
+            .weights
+            .push(solver::separate(&rows, &sides, costs, size));
     }
     model
 }

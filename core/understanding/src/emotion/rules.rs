@@ -24,8 +24,20 @@ const CONCEDED: f32 = 0.4;
 const BENT: f32 = -0.7;
 /// Trouble from here on makes an exclamation beside it ironic.
 const TROUBLE: f32 = -0.1;
-/// An exclamation stands alone in so many units.
-const ALONE: usize = 6;
+/// What an exclamation may begin with: `oh well that's just great`.
+const OPENING: [&str; 11] = [
+    "oh",
+    "well",
+    "that",
+    "is",
+    "just",
+    "so",
+    "how",
+    "simply",
+    "absolutely",
+    "wow",
+    "yeah",
+];
 /// How many units after `thanks for` its reason is looked for.
 const THANKS_FOR: usize = 10;
 /// Sets how soon the sum of the words approaches the ends of the scale.
@@ -91,8 +103,8 @@ struct Hit {
 #[derive(Default)]
 struct Reader {
     hits: Vec<Hit>,
-    /// Weight and number of units of each clause.
-    clauses: Vec<(f32, usize)>,
+    /// The weight of each clause.
+    clauses: Vec<f32>,
     /// Clauses that say that something happened once more.
     again: Vec<usize>,
     /// Clauses that begin with `but`.
@@ -145,7 +157,7 @@ impl Reader {
     fn read(&mut self, lexicon: &Lexicon, units: &[Unit], matches: &[Match]) {
         let mut matches = matches.iter().peekable();
         let mut at = 0;
-        self.clauses.push((1.0, 0));
+        self.clauses.push(1.0);
         // Words that may still turn or stress the next one: first unit, end, factor.
         let mut pending: Vec<(usize, usize, f32)> = Vec::new();
         let mut asks = asks(units);
@@ -153,10 +165,8 @@ impl Reader {
         while at < units.len() {
             if units[at].is_stop() {
                 pending.clear();
-                self.clauses.push((1.0, 0));
+                self.clauses.push(1.0);
                 asks = self::asks(&units[at + 1..]);
-            } else if let Some(clause) = self.clauses.last_mut() {
-                clause.1 += 1;
             }
             while let Some(found) = matches.next_if(|m| m.start == at) {
                 let entry = lexicon.get(found);
@@ -170,14 +180,14 @@ impl Reader {
                     Role::But => {
                         pending.clear();
                         for clause in &mut self.clauses {
-                            clause.0 *= BEFORE_BUT;
+                            *clause *= BEFORE_BUT;
                         }
-                        self.clauses.push((AFTER_BUT, 0));
+                        self.clauses.push(AFTER_BUT);
                         self.buts.push(self.clauses.len() - 1);
                     }
                     Role::Although => {
                         if let Some(clause) = self.clauses.last_mut() {
-                            clause.0 *= CONCEDED;
+                            *clause *= CONCEDED;
                         }
                     }
                     Role::Feeling => {
@@ -233,13 +243,15 @@ impl Reader {
             if let Some((irony, _)) = marked {
                 bent[i] = irony;
             }
-            if hit.gush && self.exclaimed_at_trouble(hit) {
+            if hit.gush && is_alone(units, hit) && self.exclaimed_at_trouble(hit) {
                 bent[i] = bent[i].max(0.9);
             }
             let trouble_after = self.hits[i + 1..].iter().any(|h| {
                 trouble(h) && h.clause == hit.clause && h.word.saturating_sub(hit.end) <= THANKS_FOR
             });
-            if trouble_after && is_thanks_for(&units[hit.word..], hit.end - hit.word) {
+            let is_applause =
+                hit.gush && hit.end - hit.word == 2 && units[hit.word].kind == Kind::Word;
+            if trouble_after && (is_applause || is_thanks_for(&units[hit.end..])) {
                 bent[i] = 1.0;
             }
         }
@@ -258,31 +270,40 @@ impl Reader {
     /// tells of trouble.
     fn exclaimed_at_trouble(&self, hit: &Hit) -> bool {
         let next = hit.clause + 1;
-        self.clauses[hit.clause].1 <= ALONE
-            && !self.buts.contains(&next)
-            && (self.hits.iter().any(|h| h.clause == next && h.value <= TROUBLE && !h.face)
-                || self.again.contains(&next) && !self.hits.iter().any(|h| h.clause == next && h.value > 0.2))
+        !self.buts.contains(&next)
+            && (self
+                .hits
+                .iter()
+                .any(|h| h.clause == next && h.value <= TROUBLE && !h.face)
+                || self.again.contains(&next)
+                    && !self.hits.iter().any(|h| h.clause == next && h.value > 0.2))
     }
 
     fn weigh(&mut self) {
         for hit in &mut self.hits {
-            hit.value *= self.clauses[hit.clause].0;
+            hit.value *= self.clauses[hit.clause];
         }
     }
 }
 
+/// Whether nothing else stands in its clause but an opening.
+fn is_alone(units: &[Unit], hit: &Hit) -> bool {
+    let openings = OPENING.map(crate::hash::of_text);
+    let before = units[..hit.start].iter().rev();
+    let mut before = before.take_while(|u| !u.is_stop());
+    before.all(|u| openings.contains(&u.key)) && units.get(hit.end).is_none_or(Unit::is_stop)
+}
+
 /// `thanks for`, 谢谢你们让/把/弄/害.
-fn is_thanks_for(units: &[Unit], length: usize) -> bool {
+fn is_thanks_for(after: &[Unit]) -> bool {
     use crate::hash::{SEED, end, of_text, step};
-    let Some(after) = units.get(length..) else {
-        return false;
-    };
     match after.first().map(|u| u.kind) {
         Some(Kind::Word) => after[0].key == of_text("for"),
-        Some(Kind::Character) => after
-            .iter()
-            .take(4)
-            .any(|u| ['让', '把', '弄', '害'].map(|c| end(step(SEED, c))).contains(&u.key)),
+        Some(Kind::Character) => after.iter().take(4).any(|u| {
+            ['让', '把', '弄', '害']
+                .map(|c| end(step(SEED, c)))
+                .contains(&u.key)
+        }),
         _ => false,
     }
 }
@@ -319,7 +340,10 @@ fn shouting(scan: &Scan) -> f32 {
         // One word in capitals may be a name or a size.
         shouting = if loud >= 2 { 0.3 } else { 0.15 };
     }
-    shouting = both(shouting, [0.0, 0.05, 0.3, 0.55, 0.7][scan.exclamations.min(4) as usize]);
+    shouting = both(
+        shouting,
+        [0.0, 0.05, 0.3, 0.55, 0.7][scan.exclamations.min(4) as usize],
+    );
     shouting = both(shouting, if scan.questions >= 3 { 0.35 } else { 0.0 });
     let drawn = scan.units.iter().any(|u| u.drawn);
     both(shouting, if drawn { 0.2 } else { 0.0 })
@@ -384,7 +408,10 @@ fn reasons(
         }
         tell(Feeling::Irony, hit.irony);
     }
-    for (what, weight) in [(Feeling::Shouting, shouting), (Feeling::Repetition, repeated)] {
+    for (what, weight) in [
+        (Feeling::Shouting, shouting),
+        (Feeling::Repetition, repeated),
+    ] {
         if weight >= 0.3 {
             reasons.push(FeelingReason {
                 what,

@@ -73,12 +73,6 @@ struct Letter {
     upper: bool,
 }
 
-/// A word that is being read.
-#[derive(Default)]
-struct Word {
-    letters: Vec<Letter>,
-}
-
 impl Scanner<'_> {
     /// Cuts a text; `knows` says which words are in the tables, to find `good` in `goood`.
     pub fn scan(&self, text: &str, knows: impl Fn(u64) -> bool) -> Scan {
@@ -99,8 +93,10 @@ impl Scanner<'_> {
             });
         }
         let mut at = 0;
+        let mut plain = String::new();
         while at < letters.len() {
-            at += self.unit(&letters[at..], letters[..at].last(), &mut scan, &knows);
+            let before = letters[..at].last();
+            at += self.unit(&letters[at..], before, &mut scan, &mut plain, &knows);
         }
         scan
     }
@@ -132,6 +128,7 @@ impl Scanner<'_> {
         rest: &[Letter],
         before: Option<&Letter>,
         scan: &mut Scan,
+        plain: &mut String,
         knows: &impl Fn(u64) -> bool,
     ) -> usize {
         let first = rest[0];
@@ -158,7 +155,7 @@ impl Scanner<'_> {
             return run;
         }
         if is_word(c) {
-            return word(rest, scan, knows);
+            return word(rest, scan, plain, knows);
         }
         let stop = match c {
             '!' | '?' => {
@@ -174,7 +171,9 @@ impl Scanner<'_> {
             }
             ',' | ';' | '。' | '、' | '…' | '~' | '～' => true,
             // A point within 4.95 or shop.test ends nothing.
-            '.' => rest.get(1).is_none_or(|next| next.plain.is_whitespace() || next.plain == '.'),
+            '.' => rest
+                .get(1)
+                .is_none_or(|next| next.plain.is_whitespace() || next.plain == '.'),
             // A bracket or colon may be a face's; else it parts clauses, but reaches no table.
             _ => false,
         };
@@ -196,17 +195,16 @@ fn push(scan: &mut Scan, first: Letter, last: Letter, c: char, kind: Kind, drawn
     });
 }
 
-/// Takes a word, number or address.
-fn word(rest: &[Letter], scan: &mut Scan, knows: &impl Fn(u64) -> bool) -> usize {
-    let whole = row(rest, |l| l.plain.is_ascii_graphic());
-    let address = &rest[..whole];
-    let sign = address.iter().position(|l| l.plain == '@');
-    let is_mail = sign.is_some_and(|at| at > 0 && address[at..].iter().any(|l| l.plain == '.'));
-    let begins = |with: &str| {
-        let mut letters = address.iter().map(|l| l.plain);
-        with.chars().all(|c| letters.next() == Some(c))
-    };
-    if is_mail || begins("www.") || begins("http://") || begins("https://") {
+/// Takes a word, number or address. `plain` is a buffer.
+fn word(
+    rest: &[Letter],
+    scan: &mut Scan,
+    plain: &mut String,
+    knows: &impl Fn(u64) -> bool,
+) -> usize {
+    let whole = address(rest);
+    if whole > 0 {
+        let address = &rest[..whole];
         scan.units.push(Unit {
             key: hash::SEED,
             start: rest[0].start,
@@ -226,51 +224,70 @@ fn word(rest: &[Letter], scan: &mut Scan, knows: &impl Fn(u64) -> bool) -> usize
         scan.upper += u32::from(letter.upper);
         scan.lower += u32::from(!letter.upper && letter.plain.is_lowercase());
     }
-    let word = Word {
-        letters: letters.to_vec(),
-    };
-    word.push(scan, knows);
+    plain.clear();
+    plain.extend(letters.iter().take(MAX_WORD).map(|l| l.plain));
+    push_word(letters, plain, scan, knows);
     length
 }
 
-impl Word {
-    fn push(&self, scan: &mut Scan, knows: &impl Fn(u64) -> bool) {
-        let letters = &self.letters;
-        let plain: String = letters.iter().take(MAX_WORD).map(|l| l.plain).collect();
-        let capitals = letters.len() >= 3 && letters.iter().all(|l| l.upper);
-        let mut unit = |text: &str, drawn: bool, from: usize, to: usize| {
-            scan.units.push(Unit {
-                key: hash::of_text(text),
-                start: letters[from].start,
-                end: letters[to - 1].end,
-                kind: Kind::Word,
-                drawn,
-                capitals,
-            });
-        };
-        let end = letters.len();
-        if let Some([head, tail]) = parts(&plain) {
-            let cut = head.chars().count().clamp(1, end);
-            if !head.is_empty() {
-                unit(head, false, 0, end);
-            }
-            if !tail.is_empty() {
-                unit(tail, false, cut.min(end - 1), end);
-            }
-            return;
+/// The length of the e-mail address or link that `rest` begins with, or 0.
+fn address(rest: &[Letter]) -> usize {
+    // Most words end at a space, a comma or a point, which is soon seen.
+    let word = row(rest, |l| {
+        is_word(l.plain) || matches!(l.plain, '-' | '_' | '+')
+    });
+    let Some('@' | '.' | ':') = rest.get(word).map(|l| l.plain) else {
+        return 0;
+    };
+    let whole = row(rest, |l| l.plain.is_ascii_graphic());
+    let address = &rest[..whole];
+    let begins = |with: &str| {
+        let mut letters = address.iter().map(|l| l.plain);
+        with.chars().all(|c| letters.next() == Some(c))
+    };
+    let sign = address.iter().position(|l| l.plain == '@');
+    let is_mail = sign.is_some_and(|at| address[at..].iter().any(|l| l.plain == '.'));
+    if is_mail || begins("www.") || begins("http://") || begins("https://") {
+        whole
+    } else {
+        0
+    }
+}
+
+fn push_word(letters: &[Letter], plain: &str, scan: &mut Scan, knows: &impl Fn(u64) -> bool) {
+    let capitals = letters.len() >= 3 && letters.iter().all(|l| l.upper);
+    let mut unit = |text: &str, drawn: bool, from: usize, to: usize| {
+        scan.units.push(Unit {
+            key: hash::of_text(text),
+            start: letters[from].start,
+            end: letters[to - 1].end,
+            kind: Kind::Word,
+            drawn,
+            capitals,
+        });
+    };
+    let end = letters.len();
+    if let Some([head, tail]) = parts(plain) {
+        let cut = head.chars().count().clamp(1, end);
+        if !head.is_empty() {
+            unit(head, false, 0, end);
         }
-        if has_row_of_three(&plain) {
-            let two = shortened(&plain, 2);
-            let one = shortened(&plain, 1);
-            let text = if knows(hash::of_text(&two)) || !knows(hash::of_text(&one)) {
-                two
-            } else {
-                one
-            };
-            unit(&text, true, 0, end);
+        if !tail.is_empty() {
+            unit(tail, false, cut.min(end - 1), end);
+        }
+        return;
+    }
+    if has_row_of_three(plain) {
+        let two = shortened(plain, 2);
+        let one = shortened(plain, 1);
+        let text = if knows(hash::of_text(&two)) || !knows(hash::of_text(&one)) {
+            two
         } else {
-            unit(&plain, false, 0, end);
-        }
+            one
+        };
+        unit(&text, true, 0, end);
+    } else {
+        unit(plain, false, 0, end);
     }
 }
 
@@ -323,16 +340,15 @@ fn has_row_of_three(word: &str) -> bool {
     })
 }
 
-/// A word with no more than `most` of one letter in a row.
+/// A word whose rows of three letters and more are `most` long.
 fn shortened(word: &str, most: usize) -> String {
     let mut out = String::with_capacity(word.len());
-    let (mut last, mut run) = ('\0', 0);
-    for c in word.chars() {
-        run = if c == last { run + 1 } else { 1 };
-        last = c;
-        if run <= most {
-            out.push(c);
-        }
+    let mut rest = word;
+    while let Some(c) = rest.chars().next() {
+        let run = rest.chars().take_while(|next| *next == c).count();
+        let kept = if run >= 3 { most } else { run };
+        out.extend(std::iter::repeat_n(c, kept));
+        rest = &rest[run * c.len_utf8()..];
     }
     out
 }
