@@ -7,6 +7,8 @@
 //! `examples/measure.rs`, run with `--fit`: several sets in both languages at one to all phrases
 //! a target, with whole targets left out as what is out of scope.
 
+use crate::intent::calibration::{Calibration, Judged};
+
 /// What speaks for one target.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evidence {
@@ -64,8 +66,6 @@ const CORE: f32 = 0.93;
 /// What equality adds to a target's score against the others.
 const WHOLE_LEAD: f32 = 3.0;
 const CORE_LEAD: f32 = 1.0;
-/// Steepness of the shares between targets.
-const STEEPNESS: f32 = 4.0;
 /// More phrases than these are many.
 const FEW: f32 = 20.0;
 /// Scores this close are level.
@@ -105,21 +105,48 @@ pub fn inputs(best: &Evidence, lead: f32, message: &Message) -> [f32; INPUTS] {
     ]
 }
 
-/// A target's score against the others. Similarity to a phrase counts where there are few.
-#[must_use]
-pub fn score(evidence: &Evidence) -> f32 {
-    let equality = match evidence.says_the_same() {
-        Equality::None => 0.0,
-        Equality::Core => CORE_LEAD,
-        Equality::Whole => WHOLE_LEAD,
-    };
-    evidence.margin + evidence.similarity / evidence.phrases.max(1.0) + equality
+/// How candidates are ranked among each other. A pack's own is learned from its phrases.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranking {
+    /// Steepness of the shares between targets.
+    pub steepness: f32,
+    /// What similarity and likeness count beside the classifier's margin, whatever the number of
+    /// phrases.
+    pub similarity: f32,
+    pub likeness: f32,
+}
+
+impl Default for Ranking {
+    fn default() -> Self {
+        Self {
+            steepness: 4.0,
+            similarity: 0.0,
+            likeness: 0.0,
+        }
+    }
+}
+
+impl Ranking {
+    /// A target's score against the others. Similarity to a phrase counts most where there are
+    /// few.
+    #[must_use]
+    pub fn score(&self, evidence: &Evidence) -> f32 {
+        let equality = match evidence.says_the_same() {
+            Equality::None => 0.0,
+            Equality::Core => CORE_LEAD,
+            Equality::Whole => WHOLE_LEAD,
+        };
+        evidence.margin
+            + evidence.similarity * (self.similarity + 1.0 / evidence.phrases.max(1.0))
+            + evidence.likeness * self.likeness
+            + equality
+    }
 }
 
 /// The place of the best target and its lead over the second.
 #[must_use]
-pub fn best(targets: &[Evidence]) -> Option<(usize, f32)> {
-    let scores: Vec<f32> = targets.iter().map(score).collect();
+pub fn best(targets: &[Evidence], ranking: &Ranking) -> Option<(usize, f32)> {
+    let scores: Vec<f32> = targets.iter().map(|t| ranking.score(t)).collect();
     let best = (0..scores.len()).max_by(|a, b| scores[*a].total_cmp(&scores[*b]))?;
     let second = (0..scores.len())
         .filter(|i| *i != best)
@@ -128,47 +155,79 @@ pub fn best(targets: &[Evidence]) -> Option<(usize, f32)> {
     Some((best, scores[best] - second))
 }
 
-/// Probabilities of the targets, in their order, which sum to at most 1: the rest is out of
-/// scope.
+/// The share of each target among all, which sum to 1.
 #[must_use]
-pub fn probabilities(targets: &[Evidence], message: &Message) -> Vec<f32> {
-    let Some((best, lead)) = best(targets) else {
-        return Vec::new();
-    };
-    let top = score(&targets[best]);
-    let shares: Vec<f32> = targets
+pub fn shares(targets: &[Evidence], ranking: &Ranking) -> Vec<f32> {
+    let top = targets
+        .iter()
+        .map(|t| ranking.score(t))
+        .fold(f32::MIN, f32::max);
+    let mut shares: Vec<f32> = targets
         .iter()
         .map(|t| match t.equality {
             // All words are the same: nothing else can decide.
             Equality::Whole => 1.0,
-            _ => (STEEPNESS * (score(t) - top)).exp(),
+            _ => (ranking.steepness * (ranking.score(t) - top)).exp(),
         })
         .collect();
     let sum: f32 = shares.iter().sum();
-    let at_least = match targets[best].says_the_same() {
+    for share in &mut shares {
+        *share /= sum;
+    }
+    shares
+}
+
+/// The log-odds that the best target is right, and that any is meant, in packs in general.
+#[must_use]
+pub fn log_odds(best: &Evidence, lead: f32, message: &Message) -> (f32, f32) {
+    let inputs = inputs(best, lead, message);
+    let sum = |by: &[f32; INPUTS]| -> f32 { inputs.iter().zip(by).map(|(x, w)| x * w).sum() };
+    (sum(&RIGHT), sum(&SCOPE))
+}
+
+/// Probabilities of targets with their evidence, in their order, which sum to at most 1: the rest
+/// is out of scope.
+#[must_use]
+pub fn probabilities(
+    targets: &[(u32, Evidence)],
+    message: &Message,
+    calibration: &Calibration,
+) -> Vec<f32> {
+    let ranking = &calibration.ranking;
+    let evidence: Vec<Evidence> = targets.iter().map(|(_, e)| *e).collect();
+    let Some((best, lead)) = best(&evidence, ranking) else {
+        return Vec::new();
+    };
+    let shares = shares(&evidence, ranking);
+    let at_least = match evidence[best].says_the_same() {
         Equality::None => 0.0,
         Equality::Core => CORE,
         Equality::Whole => WHOLE,
     };
-    let inputs = inputs(&targets[best], lead, message);
-    let mut right = logistic(&inputs, &RIGHT);
-    let mut scope = logistic(&inputs, &SCOPE);
+    let judged = Judged::new(
+        targets[best].0,
+        evidence[best],
+        lead,
+        shares[best],
+        *message,
+    );
+    let (right, scope) = calibration.correct(&judged);
+    let (mut right, mut scope) = (logistic(right), logistic(scope));
     if message.words <= SHORT {
+        // Where there are many phrases, they say what few words mean.
+        let few = (1.0 - message.phrases / FEW).clamp(0.0, 1.0);
         let size = (message.words + message.content) / 2.0;
-        let alike = targets[best].likeness.powf(SHORT / size.max(0.5));
+        let alike = evidence[best].likeness.powf(few * SHORT / size.max(0.5));
         right = right.min(alike);
         scope = scope.min(alike);
     }
     scope = scope.max(at_least);
-    let share = scope * shares[best] / sum;
     // Where several targets say the same words, and where two are level, neither is surer.
-    right = if at_least > 0.0 || lead < LEVEL {
-        share
-    } else {
-        right
-    };
+    if at_least > 0.0 || lead < LEVEL {
+        right = scope * shares[best];
+    }
     let scope = scope.max(right);
-    let others = (sum - shares[best]).max(f32::MIN_POSITIVE);
+    let others = (1.0 - shares[best]).max(f32::MIN_POSITIVE);
     shares
         .iter()
         .enumerate()
@@ -179,9 +238,9 @@ pub fn probabilities(targets: &[Evidence], message: &Message) -> Vec<f32> {
         .collect()
 }
 
-fn logistic(inputs: &[f32; INPUTS], coefficients: &[f32; INPUTS]) -> f32 {
-    let sum: f32 = inputs.iter().zip(coefficients).map(|(x, w)| x * w).sum();
-    1.0 / (1.0 + (-sum).exp())
+#[must_use]
+pub fn logistic(log_odds: f32) -> f32 {
+    1.0 / (1.0 + (-log_odds).exp())
 }
 
 #[cfg(test)]
@@ -210,6 +269,10 @@ mod tests {
             equality: Equality::None,
             phrases: 2.0,
         };
+        let of = |targets: &[Evidence]| {
+            let targets: Vec<_> = targets.iter().map(|e| (0, *e)).collect();
+            probabilities(&targets, &message, &Calibration::none(1))
+        };
         for targets in [
             vec![],
             vec![sure],
@@ -217,12 +280,12 @@ mod tests {
             vec![close; 30],
             vec![sure, close],
         ] {
-            let sum: f32 = probabilities(&targets, &message).iter().sum();
+            let sum: f32 = of(&targets).iter().sum();
             assert!(sum <= 1.0 + 1e-5, "{sum}");
         }
-        assert!(probabilities(&[sure, close], &message)[0] > 0.97);
+        assert!(of(&[sure, close])[0] > 0.97);
         for twin in [sure, close] {
-            let twins = probabilities(&[twin, twin], &message);
+            let twins = of(&[twin, twin]);
             assert!((twins[0] - twins[1]).abs() < 1e-6);
         }
     }

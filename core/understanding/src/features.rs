@@ -1,30 +1,46 @@
 //! Texts as weighted features, and the vocabulary that numbers them.
 //!
-//! Latin and other spaced scripts give words, pairs of words, and runs of 3–5 characters within
-//! words (typos and inflections share most of them). Chinese and other unspaced scripts give runs
-//! of 1–3 characters. Both kinds are weighed by rarity and scaled apart, so that the many
-//! characters don't drown the few words.
+//! Latin and other spaced scripts give words, pairs of words (next to each other and over one
+//! between), the first word, and runs of 2–5 characters within words (typos and inflections share
+//! most of them). Chinese and other unspaced scripts give runs of 1–3 characters, with the marks
+//! and gaps between them, the first, the last and all of a run. Both kinds are weighed by rarity
+//! and scaled apart, so that the many characters don't drown the few words.
+//!
+//! Not all of it serves both users: the classifier learns itself what fillers, marks and places
+//! tell, while two texts are compared by what they say, where such things would only blur.
 
 use std::collections::HashMap;
 
 use crate::{
-    hash,
+    hash, normalise,
     tokens::{self, Token},
 };
 
 /// Longer words are cut for their character runs: no word of a language is as long.
 const MAX_WORD: usize = 32;
-/// The share of words and pairs in a text's length where it has characters too.
-const WORD_SHARE: f32 = 0.5;
+/// The share of words and pairs in a text's length where it has characters too, for the
+/// classifier and for comparing.
+const LINE_SHARE: f32 = 0.4;
+const NEAR_SHARE: f32 = 0.5;
+/// In a pack of this many phrases, runs of characters that occur once are left out.
+const LARGE: f32 = 2_000.0;
 /// The vocabulary of the largest pack.
 const MAX_FEATURES: usize = 1 << 18;
 /// The lowest bit of a key says which of the two kinds it is.
 const CHARACTERS: u64 = 1;
 
+/// What tells features of one text from those of another place.
+const FIRST: u64 = hash::SEED.rotate_left(9);
+const LAST: u64 = hash::SEED.rotate_left(11);
+const ALL: u64 = hash::SEED.rotate_left(13);
+const BETWEEN: u64 = hash::SEED.rotate_left(17);
+const GAP: u64 = hash::SEED.rotate_left(19);
+const DATUM: u64 = hash::SEED.rotate_left(21);
+
 /// What a text consists of, before a vocabulary is known.
 #[derive(Clone, Debug, Default)]
 pub struct Features {
-    /// Key and weight, sorted by key.
+    /// Key and weight for comparing (0 is for the classifier alone), sorted by key.
     pub items: Vec<(u64, f32)>,
     /// Equal for texts of the same words.
     pub plain: u64,
@@ -38,41 +54,59 @@ pub struct Features {
 
 impl Features {
     #[must_use]
-    pub fn of(tokens: &[Token<'_>]) -> Self {
+    pub fn of(tokens: &[Token<'_>], clean: &str) -> Self {
         let mut features = Self {
-            items: Vec::with_capacity(tokens.len() * 16),
+            items: Vec::with_capacity(clean.len() * 4 + 16),
             plain: hash::SEED,
             ..Self::default()
         };
         let mut core = hash::SEED;
         let mut before: Option<(u64, f32)> = None;
+        let mut before_that: Option<u64> = None;
+        let mut unspaced = false;
         for token in tokens {
             match token {
                 Token::Word { text, weight } => {
                     let key = tokens::stem(text);
                     features.plain = hash::join(features.plain, hash::of_text(text));
                     features.words += 1.0;
-                    if is_content(*weight) {
+                    let content = is_content(*weight);
+                    if content {
                         core = hash::join(core, key);
                         features.content += 1.0;
-                        features.characters(text, *weight);
                     }
+                    features.characters(text, if content { *weight } else { 0.0 });
                     features.add(key, *weight, 0);
                     if let Some((last, last_weight)) = before {
                         features.add(hash::join(last, key), (last_weight * weight).sqrt(), 0);
+                    } else {
+                        features.add(hash::join(FIRST, key), 0.0, 0);
                     }
+                    if let Some(last) = before_that {
+                        features.add(hash::join(hash::join(last, GAP), key), 0.0, 0);
+                    }
+                    before_that = before.map(|(key, _)| key);
                     before = Some((key, *weight));
                 }
                 Token::Run(chars) => {
                     features.run(chars, &mut core);
-                    before = None;
+                    unspaced = true;
+                    (before, before_that) = (None, None);
                 }
                 Token::Datum(text) => {
                     features.plain = hash::join(features.plain, hash::of_text(text));
-                    features.add(kind_of_datum(text), tokens::FILLER, 0);
-                    before = None;
+                    let kind = kind_of_datum(text);
+                    features.add(kind, tokens::FILLER, 0);
+                    features.add(hash::join(DATUM, hash::of_text(text)), 0.0, 0);
+                    if let Some((last, _)) = before {
+                        features.add(hash::join(last, kind), 0.0, 0);
+                    }
+                    (before, before_that) = (None, None);
                 }
             }
+        }
+        if unspaced {
+            features.between(clean);
         }
         features.core = (features.content > 0.0).then_some(core);
         features.merge();
@@ -85,7 +119,7 @@ impl Features {
         self.plain == hash::SEED
     }
 
-    /// Runs of 3–5 characters of a word and its ends.
+    /// Runs of 2–5 characters of a word and its ends; those of two are for the classifier.
     fn characters(&mut self, word: &str, weight: f32) {
         let mut edged = [' '; MAX_WORD + 2];
         let mut n = 1;
@@ -98,8 +132,10 @@ impl Features {
             let mut key = !hash::SEED;
             for (i, c) in edged[start..].iter().take(5).enumerate() {
                 key = hash::step(key, *c);
-                if i >= 2 {
-                    self.add(key, weight, CHARACTERS);
+                match i {
+                    0 => {}
+                    1 => self.add(key, 0.0, CHARACTERS),
+                    _ => self.add(key, weight, CHARACTERS),
                 }
             }
         }
@@ -107,6 +143,12 @@ impl Features {
 
     /// Runs of 1–3 characters.
     fn run(&mut self, chars: &[(char, f32)], core: &mut u64) {
+        let ends = [chars.first(), chars.last()];
+        for ((c, _), place) in ends.into_iter().flatten().zip([FIRST, LAST]) {
+            self.add(hash::step(place, *c), 0.0, CHARACTERS);
+        }
+        let all = chars.iter().fold(ALL, |key, (c, _)| hash::step(key, *c));
+        self.add(all, 0.0, CHARACTERS);
         for (start, (c, weight)) in chars.iter().enumerate() {
             let single = hash::of_text(c.encode_utf8(&mut [0; 4]));
             self.plain = hash::join(self.plain, single);
@@ -126,6 +168,25 @@ impl Features {
                     _ => product.cbrt(),
                 };
                 self.add(key, mean, CHARACTERS);
+            }
+        }
+    }
+
+    /// Runs of up to 3 characters with the marks and gaps of an unspaced script in them.
+    fn between(&mut self, clean: &str) {
+        let edge = std::iter::once(' ');
+        let mut window = [' '; 3];
+        let mut filled = 0;
+        for c in edge.clone().chain(clean.chars()).chain(edge) {
+            let c = if c.is_whitespace() { ' ' } else { c };
+            window = [window[1], window[2], c];
+            filled = (filled + 1).min(3);
+            for length in 1..=filled {
+                let run = &window[3 - length..];
+                if run.iter().any(|c| !normalise::is_unspaced(*c)) {
+                    let key = run.iter().fold(BETWEEN, |key, c| hash::step(key, *c));
+                    self.add(key, 0.0, CHARACTERS);
+                }
             }
         }
     }
@@ -167,13 +228,16 @@ fn is_content(weight: f32) -> bool {
     weight > 0.5
 }
 
-/// A numbered feature of a text, weighed for both who use it.
+/// A numbered feature of a text, weighed for those who use it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Term {
     pub id: u32,
     /// For the classifier, which learns itself what fillers tell. A text's are of length 1, made
     /// from what is known alone.
     pub line: f32,
+    /// For comparing with phrases, all words alike: of length 1 from what is known alone; 0 for
+    /// what only the classifier uses.
+    pub like: f32,
     /// For comparing with phrases: fillers damped. A text's are of length 1 or, where some is
     /// unknown, less.
     pub near: f32,
@@ -194,6 +258,8 @@ pub struct Vector {
 pub struct Vocabulary {
     ids: HashMap<u64, u32, hash::Ready>,
     rarity: Vec<f32>,
+    /// How many phrases have each feature.
+    frequency: Vec<u32>,
     /// The rarity of what no phrase has.
     unseen: f32,
 }
@@ -209,13 +275,18 @@ impl Vocabulary {
                 *frequency.entry(*key).or_default() += 1;
             }
         }
-        let mut sorted: Vec<(u64, u32)> = frequency.into_iter().collect();
+        let once = |key: u64, n: u32| count > LARGE && n == 1 && key & CHARACTERS == CHARACTERS;
+        let mut sorted: Vec<(u64, u32)> = frequency
+            .into_iter()
+            .filter(|(key, n)| !once(*key, *n))
+            .collect();
         sorted.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         sorted.truncate(MAX_FEATURES);
         let rarity = |frequency: f32| ((1.0 + count) / (1.0 + frequency)).ln() + 1.0;
         Self {
             rarity: sorted.iter().map(|(_, n)| rarity(*n as f32)).collect(),
             ids: sorted.iter().map(|(key, _)| *key).zip(0..).collect(),
+            frequency: sorted.iter().map(|(_, n)| *n).collect(),
             unseen: rarity(0.0),
         }
     }
@@ -230,35 +301,53 @@ impl Vocabulary {
         self.rarity.is_empty()
     }
 
+    /// How many phrases have each feature.
+    #[must_use]
+    pub fn frequency(&self) -> &[u32] {
+        &self.frequency
+    }
+
     #[must_use]
     pub fn vector(&self, features: &Features) -> Vector {
+        self.vector_where(features, |_| true)
+    }
+
+    /// The vector of a text as if only some features were known.
+    #[must_use]
+    pub fn vector_where(&self, features: &Features, is_known: impl Fn(u32) -> bool) -> Vector {
         let mut terms = Vec::with_capacity(features.items.len());
-        let (mut line, mut near) = (Lengths::default(), Lengths::default());
+        let mut lengths = [Lengths::default(); 3];
+        let [line, like, near] = &mut lengths;
         for (key, weight) in &features.items {
             let kind = usize::from(key & CHARACTERS == CHARACTERS);
-            if let Some(id) = self.ids.get(key) {
+            let compared = f32::from(u8::from(*weight > 0.0));
+            if let Some(id) = self.ids.get(key).filter(|id| is_known(**id)) {
                 let rarity = self.rarity[*id as usize];
                 let term = Term {
                     id: *id,
                     line: rarity,
+                    like: compared * rarity,
                     near: weight * rarity,
                 };
                 line.known[kind] += term.line.powi(2);
+                like.known[kind] += term.like.powi(2);
                 near.known[kind] += term.near.powi(2);
                 terms.push((kind, term));
             } else {
-                line.unknown[kind] += self.unseen.powi(2);
+                like.unknown[kind] += compared * self.unseen.powi(2);
                 near.unknown[kind] += (weight * self.unseen).powi(2);
             }
         }
-        let all = line.scale(|kind| line.known[kind] + line.unknown[kind]);
-        let line_scale = line.scale(|kind| line.known[kind]);
-        let near_scale = near.scale(|kind| near.known[kind] + near.unknown[kind]);
+        let all = Lengths::scale(NEAR_SHARE, |kind| like.known[kind] + like.unknown[kind]);
+        let line_scale = Lengths::scale(LINE_SHARE, |kind| line.known[kind]);
+        let like_scale = Lengths::scale(NEAR_SHARE, |kind| like.known[kind]);
+        let near_scale = Lengths::scale(NEAR_SHARE, |kind| near.known[kind] + near.unknown[kind]);
         let mut terms: Vec<Term> = terms
             .into_iter()
             .map(|(kind, term)| Term {
                 id: term.id,
                 line: term.line * line_scale[kind],
+                like: term.like * like_scale[kind],
                 near: term.near * near_scale[kind],
             })
             .collect();
@@ -266,13 +355,13 @@ impl Vocabulary {
         Vector {
             terms,
             known: near.share(near_scale),
-            all_known: line.share(all),
+            all_known: like.share(all),
         }
     }
 }
 
 /// Squared lengths of a text's words and of its characters.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Lengths {
     known: [f32; 2],
     unknown: [f32; 2],
@@ -280,9 +369,9 @@ struct Lengths {
 
 impl Lengths {
     /// What brings both kinds to their share of length 1, where `of` is what they have.
-    fn scale(&self, of: impl Fn(usize) -> f32) -> [f32; 2] {
+    fn scale(words: f32, of: impl Fn(usize) -> f32) -> [f32; 2] {
         let share = match (of(0) > 0.0, of(1) > 0.0) {
-            (true, true) => [WORD_SHARE, 1.0 - WORD_SHARE],
+            (true, true) => [words, 1.0 - words],
             (true, false) => [1.0, 0.0],
             (false, _) => [0.0, 1.0],
         };
@@ -306,7 +395,8 @@ mod tests {
     use crate::{normalise::Normaliser, tokens::StopWords};
 
     fn features(text: &str) -> Features {
-        Features::of(&StopWords::new().tokens(&Normaliser::new().clean(text)))
+        let clean = Normaliser::new().clean(text);
+        Features::of(&StopWords::new().tokens(&clean), &clean)
     }
 
     #[test]
@@ -325,7 +415,7 @@ mod tests {
         let vocabulary = Vocabulary::learn(texts.iter());
         for text in &texts {
             let vector = vocabulary.vector(text);
-            for weight in [|t: &Term| t.line, |t: &Term| t.near] {
+            for weight in [|t: &Term| t.line, |t: &Term| t.like, |t: &Term| t.near] {
                 let length: f32 = vector.terms.iter().map(|t| weight(t).powi(2)).sum();
                 assert!((length - 1.0).abs() < 1e-4, "{length}");
             }
@@ -338,8 +428,14 @@ mod tests {
 
     #[test]
     fn repetition_counts_less_each_time() {
-        let once = features("退").items[0].1;
-        let thrice = features("退 退 退").items[0].1;
+        let heaviest = |text| {
+            let items = features(text).items;
+            items
+                .into_iter()
+                .map(|(_, weight)| weight)
+                .fold(0.0, f32::max)
+        };
+        let (once, thrice) = (heaviest("退"), heaviest("退 退 退"));
         assert!(thrice > once && thrice < 3.0 * once, "{once} {thrice}");
     }
 }

@@ -13,6 +13,7 @@
 //! * [`classifier`] – a line for each target with several phrases;
 //! * [`retrieval`] – the nearest phrases, for the long tail;
 //! * [`confidence`] – from both to probabilities;
+//! * [`intent`] – these together: training with cross-validation, and reading;
 //! * [`emotion`], [`language`] – beside it;
 //! * [`passages`], [`search`] – articles cut up and searched;
 //! * [`entities`] – numbers, money, days, addresses, codes in a message;
@@ -29,6 +30,7 @@ pub mod entities;
 pub mod eval;
 pub mod features;
 pub mod hash;
+pub mod intent;
 pub mod language;
 pub mod model;
 pub mod normalise;
@@ -37,7 +39,8 @@ pub mod retrieval;
 pub mod search;
 pub mod tokens;
 
-pub use model::{Model, PhraseTrainer, Reason};
+pub use intent::Reason;
+pub use model::{Model, PhraseTrainer};
 
 /// From which confidence on a caller acts on a candidate.
 #[derive(Clone, Copy, Debug, PartialEq)]

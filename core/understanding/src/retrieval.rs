@@ -21,7 +21,15 @@ pub struct Phrases {
     starts: Vec<u32>,
     /// Phrase and weight, per feature by falling weight.
     postings: Vec<(u32, f32)>,
-    rows: Vec<Vec<Term>>,
+    rows: Vec<Box<[Near]>>,
+}
+
+/// A term of a phrase as far as it is compared.
+#[derive(Clone, Copy, Debug)]
+struct Near {
+    id: u32,
+    near: f32,
+    like: f32,
 }
 
 /// A phrase near a message.
@@ -37,9 +45,22 @@ pub struct Hit {
 impl Phrases {
     /// Indexes rows of terms sorted by number.
     #[must_use]
-    pub fn index(rows: Vec<Vec<Term>>, features: usize) -> Self {
+    pub fn index(rows: &[Vec<Term>], features: usize) -> Self {
+        let rows: Vec<Box<[Near]>> = rows
+            .iter()
+            .map(|row| {
+                let compared = row.iter().filter(|t| t.near > 0.0);
+                compared
+                    .map(|t| Near {
+                        id: t.id,
+                        near: t.near,
+                        like: t.like,
+                    })
+                    .collect()
+            })
+            .collect();
         let mut starts = vec![0_u32; features + 1];
-        for term in rows.iter().flatten() {
+        for term in rows.iter().flat_map(|row| row.iter()) {
             starts[term.id as usize + 1] += 1;
         }
         for i in 1..starts.len() {
@@ -48,7 +69,7 @@ impl Phrases {
         let mut next = starts.clone();
         let mut postings = vec![(0_u32, 0.0_f32); starts.last().map_or(0, |n| *n as usize)];
         for (phrase, row) in (0_u32..).zip(&rows) {
-            for term in row {
+            for term in row.iter() {
                 let at = &mut next[term.id as usize];
                 postings[*at as usize] = (phrase, term.near);
                 *at += 1;
@@ -68,7 +89,14 @@ impl Phrases {
     /// The phrases nearest to a text of terms sorted by number, best first.
     #[must_use]
     pub fn nearest(&self, text: &[Term]) -> Vec<Hit> {
+        self.nearest_where(text, |_| true)
+    }
+
+    /// The same among some of the phrases.
+    #[must_use]
+    pub fn nearest_where(&self, text: &[Term], is_in: impl Fn(u32) -> bool) -> Vec<Hit> {
         let mut hits = self.gather(text);
+        hits.retain(|hit| is_in(hit.phrase));
         let order = |a: &Hit, b: &Hit| {
             b.similarity
                 .total_cmp(&a.similarity)
@@ -98,7 +126,7 @@ impl Phrases {
         let mut filled = Vec::new();
         let mut left = BUDGET;
         // Features are numbered from frequent to rare.
-        for term in text.iter().rev() {
+        for term in text.iter().rev().filter(|t| t.near > 0.0) {
             let first = term.id as usize;
             let Some(bounds) = self.starts.get(first..first + 2) else {
                 continue;
@@ -127,8 +155,8 @@ impl Phrases {
 }
 
 /// Similarity and likeness of two rows.
-fn compare(a: &[Term], b: &[Term]) -> (f32, f32) {
-    let (mut near, mut line) = (0.0_f32, 0.0_f32);
+fn compare(a: &[Term], b: &[Near]) -> (f32, f32) {
+    let (mut near, mut like) = (0.0_f32, 0.0_f32);
     let (mut i, mut j) = (0, 0);
     while i < a.len() && j < b.len() {
         match a[i].id.cmp(&b[j].id) {
@@ -136,13 +164,13 @@ fn compare(a: &[Term], b: &[Term]) -> (f32, f32) {
             std::cmp::Ordering::Greater => j += 1,
             std::cmp::Ordering::Equal => {
                 near += a[i].near * b[j].near;
-                line += a[i].line * b[j].line;
+                like += a[i].like * b[j].like;
                 i += 1;
                 j += 1;
             }
         }
     }
-    (near.clamp(0.0, 1.0), line.clamp(0.0, 1.0))
+    (near.clamp(0.0, 1.0), like.clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -155,6 +183,7 @@ mod tests {
             .map(|(id, near)| Term {
                 id: *id,
                 line: *near,
+                like: *near,
                 near: *near,
             })
             .collect()
@@ -167,7 +196,7 @@ mod tests {
             row(&[(0, 0.6), (2, 0.8)]),
             row(&[(3, 1.0)]),
         ];
-        let phrases = Phrases::index(rows, 4);
+        let phrases = Phrases::index(&rows, 4);
         let hits = phrases.nearest(&row(&[(0, 0.6), (2, 0.8)]));
         assert_eq!(hits[0].phrase, 1);
         assert!((hits[0].similarity - 1.0).abs() < 1e-5);
@@ -180,7 +209,7 @@ mod tests {
         let rows: Vec<_> = (0..50_000)
             .map(|i| row(&[(0, 0.1), (1 + i, 0.9)]))
             .collect();
-        let phrases = Phrases::index(rows, 50_001);
+        let phrases = Phrases::index(&rows, 50_001);
         let hits = phrases.nearest(&row(&[(0, 0.1), (40_000, 0.9)]));
         assert_eq!(hits[0].phrase, 39_999);
         assert!(hits.len() <= COMPARED);
@@ -189,6 +218,6 @@ mod tests {
     #[test]
     fn nothing_finds_nothing() {
         assert!(Phrases::default().nearest(&row(&[(7, 1.0)])).is_empty());
-        assert!(Phrases::index(vec![], 0).nearest(&[]).is_empty());
+        assert!(Phrases::index(&[], 0).nearest(&[]).is_empty());
     }
 }
