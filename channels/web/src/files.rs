@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::{
-    body::{Body, Bytes},
+    body::{Body, BodyDataStream, Bytes},
     extract::{FromRequest, Multipart, Path, Query, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -51,14 +51,17 @@ pub(crate) async fn upload(
         .and_then(|v| v.to_str().ok())
         .and_then(|v| v.parse::<u64>().ok());
     let most = files.max_bytes as u64;
-    if length.is_some_and(|l| l > most + 16 * 1024) {
-        return Err(ApiError::too_large("the file", most));
-    }
     let _turn = shared
         .guard
         .upload()
         .ok_or_else(|| ApiError::unavailable("too many uploads at once"))?;
-    let received = timeout(PATIENCE, receive(request, files.max_bytes));
+    let received = timeout(PATIENCE, async {
+        if length.is_some_and(|l| l > most + 16 * 1024) {
+            hear_out(&mut request.into_body().into_data_stream(), files.max_bytes).await;
+            return Err(ApiError::too_large("the file", most));
+        }
+        receive(request, files.max_bytes).await
+    });
     let (name, bytes) = received.await.map_err(|_| {
         let message = "the upload took too long";
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", message)
@@ -124,6 +127,7 @@ async fn receive(request: Request, max: usize) -> Result<(String, Bytes), ApiErr
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| broken(()))?;
             if bytes.len() + chunk.len() > max {
+                hear_out(&mut stream, max).await;
                 return Err(ApiError::too_large("the file", max as u64));
             }
             bytes.extend_from_slice(&chunk);
@@ -151,6 +155,18 @@ async fn receive(request: Request, max: usize) -> Result<(String, Bytes), ApiErr
         "empty",
         "there is no file in the form",
     ))
+}
+
+/// Reads on and keeps nothing, up to four times what is taken: a browser that is hung up on while it
+/// sends sees a broken connection, not the answer.
+async fn hear_out(stream: &mut BodyDataStream, max: usize) {
+    let mut left = max.saturating_mul(4);
+    while let Some(Ok(chunk)) = stream.next().await {
+        left = left.saturating_sub(chunk.len());
+        if left == 0 {
+            return;
+        }
+    }
 }
 
 /// What a file is.

@@ -94,6 +94,10 @@ async fn doorkeeper(State(web): State<Web>, request: Request, next: Next) -> Res
     };
     let answer = response.headers_mut();
     answer.insert(header::VARY, HeaderValue::from_static("origin"));
+    answer.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     if let Some(origin) = origin {
         let fixed = [
             (

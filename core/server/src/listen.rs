@@ -5,16 +5,17 @@
 use std::{
     io::{Error, ErrorKind},
     net::SocketAddr,
+    pin::pin,
     time::Duration,
 };
 
 use axum::Router;
+use hyper::server::conn::http1;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tower::Service as _;
 
 /// Pause where no connection can be taken: too many files are open, say.
@@ -36,13 +37,14 @@ pub(crate) async fn serve(
     bounds: Bounds,
     until: impl Future<Output = ()>,
 ) {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
+    // Not the library's builder for several versions: it waits for the first byte for ever.
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
         .header_read_timeout(bounds.idle);
     let mut services = router.into_make_service_with_connect_info::<SocketAddr>();
-    let graceful = GracefulShutdown::new();
-    let mut until = std::pin::pin!(until);
+    // Every connection holds a receiver: told by a value, gone when none is left.
+    let (stopping, told) = watch::channel(());
+    let mut until = pin!(until);
     loop {
         let (stream, address) = tokio::select! {
             () = &mut until => break,
@@ -64,17 +66,27 @@ pub(crate) async fn serve(
             Err(never) => match never {},
         };
         let connection = http
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        let mut told = told.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                _ = told.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "A connection broke.");
             }
         });
     }
-    drop(listener);
-    if tokio::time::timeout(bounds.drain, graceful.shutdown())
+    drop((listener, told));
+    // Nobody to tell when no connection is open.
+    let _ = stopping.send(());
+    if tokio::time::timeout(bounds.drain, stopping.closed())
         .await
         .is_err()
     {

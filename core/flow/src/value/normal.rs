@@ -34,25 +34,38 @@ impl Words {
     }
 }
 
-/// Without control, zero-width and direction characters; trimmed and cut to [`MAX_CHARS`].
+/// Without control, zero-width and direction characters; trimmed and cut to [`MAX_CHARS`]. Joiners
+/// stay where a script or an emoji is written with them.
 #[must_use]
 pub fn clean(message: &str) -> String {
-    let kept: String = message
-        .chars()
-        .take(MAX_CHARS)
-        .filter_map(|c| match c {
-            '\n' => Some('\n'),
-            '\t' | '\r' | '\u{a0}' => Some(' '),
-            c if c.is_control() => None,
-            '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}'
-            | '\u{ad}' => None,
-            c => Some(c),
-        })
-        .collect();
+    let mut chars = message.chars().take(MAX_CHARS).peekable();
+    let mut before = None;
+    let kept: String = std::iter::from_fn(|| {
+        let c = chars.next()?;
+        let joined = before.is_some_and(joins) && chars.peek().copied().is_some_and(joins);
+        before = Some(c);
+        Some((c, joined))
+    })
+    .filter_map(|(c, joined)| match c {
+        '\n' => Some('\n'),
+        '\t' | '\r' | '\u{a0}' => Some(' '),
+        '\u{200c}' | '\u{200d}' if joined => Some(c),
+        c if c.is_control() => None,
+        '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}'
+        | '\u{ad}' => None,
+        c => Some(c),
+    })
+    .collect();
     kept.trim().to_owned()
+}
+
+/// Is a zero-width joiner beside this part of how it is written? Emoji, and the scripts from Arabic
+/// to those of South Asia.
+fn joins(c: char) -> bool {
+    matches!(c, '\u{0600}'..='\u{0dff}' | '\u{2190}'..='\u{2bff}' | '\u{fe0f}' | '\u{1f000}'..='\u{1faff}')
 }
 
 /// Lower case where that keeps the byte offsets.
