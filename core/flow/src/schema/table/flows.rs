@@ -1,6 +1,6 @@
 //! Flows, and what stands inside their steps.
 
-use super::{Shape, Ty, f, req};
+use super::{Field, Shape, Ty, f, req};
 
 pub(crate) static FLOW: Shape = Shape {
     name: "a flow",
@@ -90,13 +90,8 @@ pub(crate) static TRIGGER: Shape = Shape {
             "A condition, asked at every message.",
             "每条消息都判断的条件。",
         ),
-        f("skill", Ty::Word, "The skill needed.", "所需技能。"),
-        f(
-            "priority",
-            Ty::Tmpl,
-            "`low`, `normal`, `high` or `urgent`.",
-            "`low`、`normal`、`high` 或 `urgent`。",
-        ),
+        SKILL,
+        PRIORITY,
         f(
             "hours",
             Ty::Word,
@@ -158,23 +153,26 @@ pub(crate) static RULE: Shape = Shape {
     ],
 };
 
+/// The fields of `answer`, beside it or in one map.
+pub(crate) static ANSWER_FIELDS: [Field; 2] = [
+    f(
+        "query",
+        Ty::Tmpl,
+        "What to look up; the last message by default.",
+        "检索内容，默认是最后一条消息。",
+    ),
+    f(
+        "tags",
+        Ty::OneOrMany(&Ty::Str),
+        "Only articles with one of these.",
+        "仅限带这些标签的文章。",
+    ),
+];
+
 pub(crate) static ANSWER: Shape = Shape {
     name: "answer",
     name_zh: "answer",
-    fields: &[
-        f(
-            "query",
-            Ty::Tmpl,
-            "What to look up; the last message by default.",
-            "检索内容，默认是最后一条消息。",
-        ),
-        f(
-            "tags",
-            Ty::OneOrMany(&Ty::Str),
-            "Only articles with one of these.",
-            "仅限带这些标签的文章。",
-        ),
-    ],
+    fields: &ANSWER_FIELDS,
 };
 
 pub(crate) static MENU_OPTION: Shape = Shape {
@@ -223,65 +221,77 @@ pub(crate) static WAIT: Shape = Shape {
     ],
 };
 
-/// The same with everything in one map.
+// What a handoff is told, beside its key or in one map.
+const SKILL: Field = f("skill", Ty::Word, "The skill needed.", "所需技能。");
+pub(super) const PRIORITY: Field = f(
+    "priority",
+    Ty::Tmpl,
+    "`low`, `normal`, `high` or `urgent`.",
+    "`low`、`normal`、`high` 或 `urgent`。",
+);
+pub(super) const SUMMARY: Field = f(
+    "summary",
+    Ty::Text,
+    "What the person reads first.",
+    "给接手者看的摘要。",
+);
+pub(super) const TAGS: Field = f(
+    "tags",
+    Ty::OneOrMany(&Ty::Str),
+    "Words on the conversation.",
+    "会话标签。",
+);
+pub(super) const MODE: Field = f(
+    "mode",
+    Ty::Enum(&["queue", "ticket", "callback"]),
+    "Wait now, leave a ticket, or be called back.",
+    "现在排队、留工单或回电。",
+);
+pub(super) const HOURS_FIELD: Field = f(
+    "hours",
+    Ty::Word,
+    "Opening hours of desk.yaml.",
+    "desk.yaml 中的营业时间。",
+);
+pub(super) const WHEN_CLOSED: Field = f(
+    "when_closed",
+    Ty::Steps,
+    "Instead of the handoff, outside the hours.",
+    "营业时间外改做这些。",
+);
+pub(super) const MAX_WAIT: Field = f(
+    "max_wait",
+    Ty::Dur,
+    "How long to wait before `on_timeout`.",
+    "等待多久后执行 `on_timeout`。",
+);
+pub(super) const ON_TIMEOUT: Field = f(
+    "on_timeout",
+    Ty::Steps,
+    "What happens then, once.",
+    "到时执行一次。",
+);
+pub(super) const AFTER: Field = f(
+    "after",
+    Ty::Steps,
+    "When the person closes the conversation.",
+    "人工结束会话之后。",
+);
+
+/// Everything in one map.
 pub(crate) static HANDOFF: Shape = Shape {
     name: "`handoff`",
     name_zh: "`handoff`",
     fields: &[
-        f("skill", Ty::Word, "The skill needed.", "所需技能。"),
-        f(
-            "priority",
-            Ty::Tmpl,
-            "`low`, `normal`, `high` or `urgent`.",
-            "`low`、`normal`、`high` 或 `urgent`。",
-        ),
-        f(
-            "summary",
-            Ty::Text,
-            "What the person reads first.",
-            "给接手者看的摘要。",
-        ),
-        f(
-            "tags",
-            Ty::OneOrMany(&Ty::Str),
-            "Words on the conversation.",
-            "会话标签。",
-        ),
-        f(
-            "mode",
-            Ty::Enum(&["queue", "ticket", "callback"]),
-            "Wait now, leave a ticket, or be called back.",
-            "现在排队、留工单或回电。",
-        ),
-        f(
-            "hours",
-            Ty::Word,
-            "Opening hours of desk.yaml.",
-            "desk.yaml 中的营业时间。",
-        ),
-        f(
-            "when_closed",
-            Ty::Steps,
-            "Instead of the handoff, outside the hours.",
-            "营业时间外改做这些。",
-        ),
-        f(
-            "max_wait",
-            Ty::Dur,
-            "How long to wait before `on_timeout`.",
-            "等待多久后执行 `on_timeout`。",
-        ),
-        f(
-            "on_timeout",
-            Ty::Steps,
-            "What happens then, once.",
-            "到时执行一次。",
-        ),
-        f(
-            "after",
-            Ty::Steps,
-            "When the person closes the conversation.",
-            "人工结束会话之后。",
-        ),
+        SKILL,
+        PRIORITY,
+        SUMMARY,
+        TAGS,
+        MODE,
+        HOURS_FIELD,
+        WHEN_CLOSED,
+        MAX_WAIT,
+        ON_TIMEOUT,
+        AFTER,
     ],
 };

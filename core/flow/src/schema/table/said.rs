@@ -1,6 +1,6 @@
 //! What is said: questions and answers, messages, buttons.
 
-use super::{Shape, Ty, f, req};
+use super::{Field, Shape, Ty, f, req};
 
 pub(crate) static FAQ: Shape = Shape {
     name: "an FAQ item",
@@ -29,36 +29,41 @@ pub(crate) static FAQ: Shape = Shape {
     ],
 };
 
+static A_BUTTON: Ty = Ty::Object(&BUTTON);
+static A_CARD: Ty = Ty::Object(&CARD);
+static AN_ADDRESS: [Ty; 2] = [Ty::Tmpl, Ty::Object(&MEDIA)];
+
+// What a message is made of, alone or as one of several variations.
+const TEXT: Field = f("text", Ty::Text, "What it says.", "消息文本。");
+const BUTTONS: Field = f(
+    "buttons",
+    Ty::List(&A_BUTTON),
+    "Buttons under it.",
+    "消息下方的按钮。",
+);
+const CARDS: Field = f(
+    "cards",
+    Ty::List(&A_CARD),
+    "Cards side by side.",
+    "并排的卡片。",
+);
+const IMAGE: Field = f(
+    "image",
+    Ty::Either(&AN_ADDRESS),
+    "An image's address.",
+    "图片地址。",
+);
+const FILE: Field = f(
+    "file",
+    Ty::Either(&AN_ADDRESS),
+    "A file's address.",
+    "文件地址。",
+);
+
 pub(crate) static MESSAGE: Shape = Shape {
     name: "a message",
     name_zh: "消息",
-    fields: &[
-        f("text", Ty::Text, "What it says.", "消息文本。"),
-        f(
-            "buttons",
-            Ty::List(&Ty::Object(&BUTTON)),
-            "Buttons under it.",
-            "消息下方的按钮。",
-        ),
-        f(
-            "cards",
-            Ty::List(&Ty::Object(&CARD)),
-            "Cards side by side.",
-            "并排的卡片。",
-        ),
-        f(
-            "image",
-            Ty::Either(&[Ty::Tmpl, Ty::Object(&MEDIA)]),
-            "An image's address.",
-            "图片地址。",
-        ),
-        f(
-            "file",
-            Ty::Either(&[Ty::Tmpl, Ty::Object(&MEDIA)]),
-            "A file's address.",
-            "文件地址。",
-        ),
-    ],
+    fields: &[TEXT, BUTTONS, CARDS, IMAGE, FILE],
 };
 
 pub(crate) static VARIATION: Shape = Shape {
@@ -71,31 +76,11 @@ pub(crate) static VARIATION: Shape = Shape {
             "Said only where this holds.",
             "条件成立时才说。",
         ),
-        f("text", Ty::Text, "What it says.", "消息文本。"),
-        f(
-            "buttons",
-            Ty::List(&Ty::Object(&BUTTON)),
-            "Buttons under it.",
-            "消息下方的按钮。",
-        ),
-        f(
-            "cards",
-            Ty::List(&Ty::Object(&CARD)),
-            "Cards side by side.",
-            "并排的卡片。",
-        ),
-        f(
-            "image",
-            Ty::Either(&[Ty::Tmpl, Ty::Object(&MEDIA)]),
-            "An image's address.",
-            "图片地址。",
-        ),
-        f(
-            "file",
-            Ty::Either(&[Ty::Tmpl, Ty::Object(&MEDIA)]),
-            "A file's address.",
-            "文件地址。",
-        ),
+        TEXT,
+        BUTTONS,
+        CARDS,
+        IMAGE,
+        FILE,
     ],
 };
 

@@ -1,7 +1,9 @@
 //! The kinds of steps.
 
 use super::{
-    ANSWER, Field, HANDOFF, Kind, MENU_OPTION, RULE, TICKET, TIMEOUT, Ty, WAIT, f, kind, req,
+    AFTER, ANSWER, ANSWER_FIELDS, Field, HANDOFF, HOURS_FIELD, Kind, MAX_WAIT, MENU_OPTION, MODE,
+    ON_TIMEOUT, PRIORITY, RULE, SUMMARY, TAGS, TICKET, TIMEOUT, Ty, WAIT, WHEN_CLOSED, f, kind,
+    req,
 };
 
 /// The fields of every step.
@@ -76,78 +78,48 @@ pub(crate) static COLLECT: [Field; 10] = [
 
 /// The fields beside `handoff`.
 pub(crate) static HANDOFF_FIELDS: [Field; 9] = [
-    f(
-        "priority",
-        Ty::Tmpl,
-        "`low`, `normal`, `high` or `urgent`.",
-        "`low`、`normal`、`high` 或 `urgent`。",
-    ),
-    f(
-        "summary",
-        Ty::Text,
-        "What the person reads first.",
-        "给接手者看的摘要。",
-    ),
-    f(
-        "tags",
-        Ty::OneOrMany(&Ty::Str),
-        "Words on the conversation.",
-        "会话标签。",
-    ),
-    f(
-        "mode",
-        Ty::Enum(&["queue", "ticket", "callback"]),
-        "Wait now, leave a ticket, or be called back.",
-        "现在排队、留工单或回电。",
-    ),
-    f(
-        "hours",
-        Ty::Word,
-        "Opening hours of desk.yaml.",
-        "desk.yaml 中的营业时间。",
-    ),
-    f(
-        "when_closed",
-        Ty::Steps,
-        "Instead of the handoff, outside the hours.",
-        "营业时间外改做这些。",
-    ),
-    f(
-        "max_wait",
-        Ty::Dur,
-        "How long to wait before `on_timeout`.",
-        "等待多久后执行 `on_timeout`。",
-    ),
-    f(
-        "on_timeout",
-        Ty::Steps,
-        "What happens then, once.",
-        "到时执行一次。",
-    ),
-    f(
-        "after",
-        Ty::Steps,
-        "When the person closes the conversation.",
-        "人工结束会话之后。",
-    ),
+    PRIORITY,
+    SUMMARY,
+    TAGS,
+    MODE,
+    HOURS_FIELD,
+    WHEN_CLOSED,
+    MAX_WAIT,
+    ON_TIMEOUT,
+    AFTER,
 ];
 
+// What several kinds have beside them.
+const VIA: Field = f(
+    "via",
+    Ty::Word,
+    "On another channel of the business.",
+    "改用另一个渠道。",
+);
+const TO: Field = f("to", Ty::Tmpl, "The address there.", "该渠道上的地址。");
+const SAVE: Field = f(
+    "save",
+    Ty::Word,
+    "A slot for its result.",
+    "保存结果的槽位。",
+);
+const TIME: Field = f("timeout", Ty::Dur, "How long it may take.", "超时时间。");
+const ON_ERROR: Field = f(
+    "on_error",
+    Ty::Steps,
+    "What happens if it fails.",
+    "失败时做什么。",
+);
+const FILL: Field = f(
+    "with",
+    Ty::Args,
+    "Slots to fill before.",
+    "事先填写的槽位。",
+);
+const ARGS: Field = f("with", Ty::Args, "Its arguments.", "参数。");
+
 pub(crate) static KINDS: &[Kind] = &[
-    kind(
-        "say",
-        Ty::Say,
-        "Says something.",
-        "说一段话。",
-        &[
-            f(
-                "via",
-                Ty::Word,
-                "On another channel of the business.",
-                "改用另一个渠道。",
-            ),
-            f("to", Ty::Tmpl, "The address there.", "该渠道上的地址。"),
-        ],
-    ),
+    kind("say", Ty::Say, "Says something.", "说一段话。", &[VIA, TO]),
     kind(
         "collect",
         Ty::Word,
@@ -241,12 +213,7 @@ pub(crate) static KINDS: &[Kind] = &[
         "Runs a flow and comes back.",
         "运行另一个流程后返回。",
         &[
-            f(
-                "with",
-                Ty::Args,
-                "Slots to fill before.",
-                "事先填写的槽位。",
-            ),
+            FILL,
             f(
                 "save",
                 Ty::Word,
@@ -260,12 +227,7 @@ pub(crate) static KINDS: &[Kind] = &[
         Ty::Word,
         "Goes over to a flow.",
         "转到另一个流程。",
-        &[f(
-            "with",
-            Ty::Args,
-            "Slots to fill before.",
-            "事先填写的槽位。",
-        )],
+        &[FILL],
     ),
     kind(
         "http",
@@ -273,7 +235,7 @@ pub(crate) static KINDS: &[Kind] = &[
         "Calls an operation of a connection: `shop.find_order`.",
         "调用连接的操作：`shop.find_order`。",
         &[
-            f("with", Ty::Args, "Its arguments.", "参数。"),
+            ARGS,
             f(
                 "save",
                 Ty::Word,
@@ -299,7 +261,7 @@ pub(crate) static KINDS: &[Kind] = &[
                 "`once_per` 的有效期（30d）。",
             ),
             f("retry", Ty::Int, "Further attempts.", "重试次数。"),
-            f("timeout", Ty::Dur, "How long it may take.", "超时时间。"),
+            TIME,
             f(
                 "on_error",
                 Ty::Map(&Ty::Steps),
@@ -315,19 +277,9 @@ pub(crate) static KINDS: &[Kind] = &[
         "运行 Lua 函数。",
         &[
             f("with", Ty::Args, "The table it gets.", "传给函数的表。"),
-            f(
-                "save",
-                Ty::Word,
-                "A slot for its result.",
-                "保存结果的槽位。",
-            ),
-            f("timeout", Ty::Dur, "How long it may take.", "超时时间。"),
-            f(
-                "on_error",
-                Ty::Steps,
-                "What happens if it fails.",
-                "失败时做什么。",
-            ),
+            SAVE,
+            TIME,
+            ON_ERROR,
         ],
     ),
     kind(
@@ -335,42 +287,14 @@ pub(crate) static KINDS: &[Kind] = &[
         Ty::Str,
         "Runs a plugin's method.",
         "运行插件的方法。",
-        &[
-            f("with", Ty::Args, "Its arguments.", "参数。"),
-            f(
-                "save",
-                Ty::Word,
-                "A slot for its result.",
-                "保存结果的槽位。",
-            ),
-            f("timeout", Ty::Dur, "How long it may take.", "超时时间。"),
-            f(
-                "on_error",
-                Ty::Steps,
-                "What happens if it fails.",
-                "失败时做什么。",
-            ),
-        ],
+        &[ARGS, SAVE, TIME, ON_ERROR],
     ),
     kind(
         "answer",
         Ty::Either(&[Ty::Tmpl, Ty::Object(&ANSWER)]),
         "Answers from the knowledge.",
         "用知识库回答。",
-        &[
-            f(
-                "query",
-                Ty::Tmpl,
-                "What to look up; the last message by default.",
-                "检索内容，默认是最后一条消息。",
-            ),
-            f(
-                "tags",
-                Ty::OneOrMany(&Ty::Str),
-                "Only articles with one of these.",
-                "仅限带这些标签的文章。",
-            ),
-        ],
+        &ANSWER_FIELDS,
     ),
     kind(
         "handoff",
@@ -384,15 +308,7 @@ pub(crate) static KINDS: &[Kind] = &[
         Ty::Object(&TICKET),
         "Leaves a ticket.",
         "留一张工单。",
-        &[
-            f(
-                "via",
-                Ty::Word,
-                "On another channel of the business.",
-                "改用另一个渠道。",
-            ),
-            f("to", Ty::Tmpl, "The address there.", "该渠道上的地址。"),
-        ],
+        &[VIA, TO],
     ),
     kind(
         "wait",
@@ -432,13 +348,8 @@ pub(crate) static KINDS: &[Kind] = &[
                 "`22:00-08:00`: it waits for their end.",
                 "`22:00-08:00`：等到时段结束再发。",
             ),
-            f(
-                "via",
-                Ty::Word,
-                "On another channel of the business.",
-                "改用另一个渠道。",
-            ),
-            f("to", Ty::Tmpl, "The address there.", "该渠道上的地址。"),
+            VIA,
+            TO,
         ],
     ),
     kind(
