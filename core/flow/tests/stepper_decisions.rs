@@ -863,3 +863,62 @@ fn words_said_with_the_first_message_are_not_asked_for() {
     assert_eq!(says(&[]), Vec::<String>::new());
     assert_eq!(chat.slot("order_no"), json!("12345678"));
 }
+
+/// Each kind of reading comes before the next: button, exact label, cancel and handoff and back,
+/// the open question's type, a correction, flows and FAQ items, free words, `cannot_handle`.
+#[test]
+fn the_turn_order_holds() {
+    let flow = r"
+slots:
+  plan: {type: choice, options: {stop: Cancel, go: Go on}}
+  day: {type: date}
+  guests: {type: integer}
+  note: {type: text}
+faqs:
+  parking: {title: Parking, phrases: [where can I park], answer: Behind the house.}
+flows:
+  book:
+    title: your table
+    start_when: {phrases: [book a table, reserve a table]}
+    steps:
+      - {collect: plan, ask: How shall it be?}
+      - {collect: day, ask: Which day?}
+      - {collect: guests, ask: How many?}
+      - {collect: note, ask: Anything else?}
+      - say: Thank you.
+";
+    let pack = pack(flow, &[]);
+    let until = |answers: &[&str]| {
+        let mut chat = Chat::new(&pack);
+        chat.user("book a table");
+        for answer in answers {
+            chat.user(answer);
+        }
+        chat
+    };
+    // The exact label of the open question wins over the command.
+    assert_eq!(until(&[]).user("Cancel"), ["asks day"]);
+    // A press wins over all that its label might mean.
+    assert_eq!(until(&[]).press("Cancel"), ["asks day"]);
+    // Commands win over words that a question would take.
+    let note = ["Go on", "5 March", "4"];
+    assert_eq!(until(&note).user("never mind"), ["says cancelled"]);
+    assert_eq!(until(&note).user("talk to a human"), ["handoff general"]);
+    assert_eq!(until(&note).user("back"), ["asks guests"]);
+    // The question's own type wins over a correction of an earlier answer.
+    let mut chat = until(&["Go on", "5 March"]);
+    assert_eq!(chat.user("sorry, 6"), ["asks note"]);
+    assert_eq!(chat.slot("guests"), json!(6));
+    assert_eq!(chat.slot("day"), json!("2025-03-05"));
+    // A correction wins over free words.
+    assert_eq!(chat.user("sorry, on 7 March"), ["asks note"]);
+    assert_eq!(chat.slot("day"), json!("2025-03-07"));
+    // So does what the customer asks.
+    assert_eq!(
+        chat.user("where can I park"),
+        ["Behind the house.", "asks note"]
+    );
+    // Free words win over not understanding.
+    assert_eq!(chat.user("xyzzy plugh"), ["Thank you."]);
+    assert_eq!(chat.user("xyzzy plugh"), ["says cannot_handle"]);
+}
