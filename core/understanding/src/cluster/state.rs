@@ -25,7 +25,9 @@ const SAME: f32 = 0.97;
 /// From this similarity on it belongs to the group's cluster, until all are drawn anew.
 const JOIN: f32 = 0.42;
 /// The share of the vectors' similarity beside that of the words.
-const DENSE: f32 = 0.75;
+const DENSE: f32 = 0.65;
+/// Vectors of any two questions are about this alike; what lies above it tells.
+const ANY: f32 = 0.4;
 /// Vectors are held in whole numbers of this fraction.
 const FRACTION: f32 = 1_000.0;
 /// Longer vectors are not taken.
@@ -330,7 +332,10 @@ impl Clusters {
 /// Joins the similarity of words with that of vectors, where there is one.
 #[must_use]
 pub(super) fn fuse(words: f32, vectors: Option<f32>) -> f32 {
-    vectors.map_or(words, |v| (1.0 - DENSE) * words + DENSE * v.max(0.0))
+    vectors.map_or(words, |v| {
+        let above = ((v - ANY) / (1.0 - ANY)).clamp(0.0, 1.0);
+        (1.0 - DENSE) * words + DENSE * above
+    })
 }
 
 pub(super) fn add_dense(sum: &mut Vec<i32>, dense: &[i32]) {
