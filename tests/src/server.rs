@@ -220,7 +220,8 @@ impl Drop for Server {
             let log = self.log();
             let from = log.len().saturating_sub(8_000);
             let tail = log.get(log.ceil_char_boundary(from)..).unwrap_or_default();
-            println!("The server's log ends:\n{tail}");
+            let said = format!("\nThe server's log ends:\n{tail}\n");
+            let _ = std::io::Write::write_all(&mut std::io::stderr().lock(), said.as_bytes());
         }
     }
 }
