@@ -399,7 +399,6 @@ async fn a_steps_retries_are_made_on_the_wire_under_one_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "an answer that does not fit its slot is left out without a word; only Lua's takes `on_error`"]
 async fn an_answer_of_another_shape_takes_the_flows_way() {
     let service = Service::start().await;
     let pack = pack();

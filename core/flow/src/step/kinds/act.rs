@@ -264,17 +264,15 @@ impl Run<'_> {
             (StepKind::Answer(_), result) => self.say_passage(&place, result),
             (kind, Ok(value)) => {
                 self.line("act", &format!("{}: done", acting.what), &place);
-                let (save, lua) = match kind {
-                    StepKind::Http(s) => (s.save.as_ref(), false),
-                    StepKind::Lua(s) => (s.save.as_ref(), true),
-                    StepKind::Plugin(s) => (s.save.as_ref(), true),
-                    _ => (None, false),
+                let save = match kind {
+                    StepKind::Http(s) => s.save.as_ref(),
+                    StepKind::Lua(s) => s.save.as_ref(),
+                    StepKind::Plugin(s) => s.save.as_ref(),
+                    _ => None,
                 };
-                let fits = match save {
-                    Some(name) => self.set_coerced(&pack, scope, name, &value),
-                    None => true,
-                };
-                if lua && !fits {
+                if let Some(name) = save
+                    && !self.set_coerced(&pack, scope, name, &value)
+                {
                     let error =
                         ActionError::new("bad_response", "the result is not of the slot's type");
                     self.act_failed(&place, kind, &error, &acting.what);
