@@ -470,6 +470,7 @@ pub(super) fn quantity_after(v: View<'_>, i: usize, number: &Number) -> Option<F
                 || v.is_char(at, &['打']) && v.class(end) == Some(Class::Han)
                 || v.is_char(at, &['包']) && v.is_char(end, &['邮', '退', '装', '括', '含'])
                 || v.is_char(at, &['克']) && v.is_char(end, &['拉'])
+                || v.is_char(at, &['套']) && v.is_char(end, &['餐', '路'])
                 || v.is_char(at, &['升']) && v.is_char(end, &['级'])
                 || v.is_char(at, &['双']) && v.is_char(end, &['十'])
             {

@@ -93,7 +93,12 @@ pub(super) fn unit(v: View<'_>, i: usize) -> Option<(Stretch, usize)> {
 }
 
 fn unit_zh(v: View<'_>, i: usize) -> Option<(Stretch, usize)> {
-    const UNITS: [(&str, Stretch); 31] = [
+    const UNITS: [(&str, Stretch); 36] = [
+        ("个多小时", Stretch::Hour),
+        ("个多星期", Stretch::Week),
+        ("个多钟头", Stretch::Hour),
+        ("多分钟", Stretch::Minute),
+        ("多周", Stretch::Week),
         ("个工作日", Stretch::WorkingDay),
         ("工作日", Stretch::WorkingDay),
         ("个小时", Stretch::Hour),
@@ -142,7 +147,10 @@ fn unit_zh(v: View<'_>, i: usize) -> Option<(Stretch, usize)> {
 
 /// A length of time that begins at a token with a number read there.
 pub(super) fn after(v: View<'_>, i: usize, number: &Number) -> Option<Found> {
-    if number.value < 0.0 {
+    // 第二天 is the next day, "2day" today.
+    let named =
+        v.is_char(i.wrapping_sub(1), &['第']) || v.glued(number.end) && v.is(number.end, "day");
+    if number.value < 0.0 || named {
         return None;
     }
     if let Some((upper, at)) = upper_end(v, number)
