@@ -77,7 +77,8 @@ pub enum Guard {
     OutboxLease { id: OutboxId, lease: u64 },
     /// The outbox row waits to be sent; nobody has leased it.
     OutboxReady(OutboxId),
-    /// No message of the conversation has this client id.
+    /// No line of the conversation that is ours has this client id. The customer's own lines are
+    /// not looked at: they are known by their inbox rows.
     NoClientId {
         conversation: ConversationId,
         client_id: String,
@@ -508,6 +509,7 @@ pub trait Store: Send + Sync {
         after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Message>>;
+    /// A line that is ours, by the id its writer gave it.
     async fn message_by_client_id(
         &self,
         workspace: &WorkspaceId,

@@ -265,12 +265,13 @@ pub async fn client_id_must_be_new(backend: &dyn Backend) {
         conversation: thread.conversation,
         client_id: client_id.into(),
     };
-    let mut message = thread.message(1);
-    message.client_id = Some("c1".into());
+    // What the customer calls their own line takes no name from ours.
+    let mut theirs = thread.message(1);
+    theirs.client_id = Some("c1".into());
+    thread.write(&*store, vec![Write::MessagePut(theirs)]).await;
     assert_eq!(thread.try_guard(&*store, guard(&thread, "c1")).await, HOLDS);
-    thread
-        .write(&*store, vec![Write::MessagePut(message)])
-        .await;
+    let ours = thread.our_message(2, "c1");
+    thread.write(&*store, vec![Write::MessagePut(ours)]).await;
     assert_eq!(thread.try_guard(&*store, guard(&thread, "c1")).await, FAILS);
     assert_eq!(thread.try_guard(&*store, guard(&thread, "c2")).await, HOLDS);
     let next = thread.rolled_over();

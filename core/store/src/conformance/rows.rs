@@ -355,8 +355,18 @@ pub async fn the_journal_is_in_order(backend: &dyn Backend) {
     }
     next.write(&*store, vec![Write::JournalPut(next.journal(4))])
         .await;
+    // Turns that write lines, and one whose line is of another time.
+    let mut late = thread.message(3);
+    late.created_at = at(9);
+    for (version, line) in [(5, thread.message(1)), (4, thread.message(2)), (6, late)] {
+        let (line, entry) = (Write::MessagePut(line), thread.journal(version));
+        thread
+            .write(&*store, vec![line, Write::JournalPut(entry)])
+            .await;
+    }
     let rows = store.journal(w, thread.conversation).await.unwrap();
-    assert_eq!(rows, [1, 2, 3, 12].map(|version| thread.journal(version)));
+    let expected = [1, 2, 3, 4, 5, 6, 12].map(|version| thread.journal(version));
+    assert_eq!(rows, expected);
     let rows = store.journal(w, next.conversation).await.unwrap();
     assert_eq!(rows, [next.journal(4)]);
 }
@@ -472,7 +482,7 @@ pub async fn odd_texts_come_back_as_they_were(backend: &dyn Backend) {
     let thread = Thread::new("订单'; DROP TABLE lanes; --");
     let w = &thread.workspace;
     let odd = "zero\0byte \u{202e}bidi\u{200b} 😀 \"quotes' \\ \u{1}\n您好".to_owned();
-    let mut message = thread.message(1);
+    let mut message = thread.our_message(1, &odd);
     message.content.parts = vec![
         Part::text(odd.clone()),
         Part::text("字".repeat(400_000)),
@@ -482,7 +492,6 @@ pub async fn odd_texts_come_back_as_they_were(backend: &dyn Backend) {
             name: Some(odd.clone()),
         },
     ];
-    message.client_id = Some(odd.clone());
     let mut contact = thread.contact();
     contact.name = Some(odd.clone());
     contact.locale = Some(Locale::new("zh-Hans"));

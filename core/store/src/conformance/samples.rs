@@ -242,6 +242,16 @@ impl Thread {
         }
     }
 
+    /// A line of the bot, under an id of ours.
+    #[must_use]
+    pub fn our_message(&self, seq: u64, client_id: &str) -> Message {
+        Message {
+            author: Author::Bot,
+            client_id: Some(client_id.to_owned()),
+            ..self.message(seq)
+        }
+    }
+
     #[must_use]
     pub fn event(&self, name: &str) -> Event {
         Event {

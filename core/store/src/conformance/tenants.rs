@@ -53,8 +53,7 @@ pub struct Rows {
 
 impl Rows {
     fn new(thread: &Thread) -> Self {
-        let mut message = thread.message(1);
-        message.client_id = Some("c1".into());
+        let message = thread.our_message(1, "c1");
         let mut dead = Thread::new("dead").outbox(1);
         dead.state = OutboxState::Failed {
             code: "blocked".into(),

@@ -308,17 +308,12 @@ pub async fn a_message_is_found_by_its_client_id(backend: &dyn Backend) {
     let store = backend.open().await;
     let (thread, other) = (Thread::new("a"), Thread::new("b"));
     let w = &thread.workspace;
-    let mut line = thread.message(1);
-    line.client_id = Some("c1".into());
-    thread
-        .write(
-            &*store,
-            vec![
-                Write::MessagePut(line.clone()),
-                Write::MessagePut(thread.message(2)),
-            ],
-        )
-        .await;
+    let mut theirs = thread.message(1);
+    theirs.client_id = Some("c1".into());
+    let line = thread.our_message(2, "c1");
+    let lines = [&theirs, &line, &thread.message(3)];
+    let lines = lines.map(|line| Write::MessagePut(line.clone())).to_vec();
+    thread.write(&*store, lines).await;
     let find = |thread: &Thread, client_id: &'static str| {
         let (store, w, conversation) = (store.clone(), w.clone(), thread.conversation);
         async move {

@@ -81,7 +81,7 @@ pub(super) fn check(
             } => !exists(
                 conn,
                 "SELECT 1 FROM messages \
-                 WHERE workspace = ?1 AND conversation = ?2 AND client_id = ?3",
+                 WHERE workspace = ?1 AND conversation = ?2 AND client_id = ?3 AND ours = 1",
                 params![workspace, key(conversation.0), client_id],
             )?,
             Guard::OnceFree {

@@ -14,6 +14,8 @@ mod failure;
 mod guards;
 mod open;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod purge;
 mod readers;
 mod reads;

@@ -264,7 +264,7 @@ fn outstanding(conn: &Connection) -> Result<&'static [Migration], Failure> {
         .map_err(|error| Failure::corrupt(error.to_string()))
 }
 
-fn migrate(conn: &mut Connection) -> Result<(), Failure> {
+pub(super) fn migrate(conn: &mut Connection) -> Result<(), Failure> {
     for step in outstanding(conn)? {
         let what = format!("schema step {} ({})", step.version, step.name);
         let apply = |conn: &mut Connection| -> Result<(), Failure> {

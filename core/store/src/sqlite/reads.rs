@@ -1,7 +1,10 @@
 //! Queries. Each names the workspace first and is served by an index, so that none grows with
 //! history.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
 
 use rusqlite::{Connection, params, params_from_iter, types::Value as SqlValue};
 use tandem_domain::{
@@ -382,7 +385,7 @@ pub(super) fn message_by_client_id(
         conn,
         &format!(
             "SELECT {MESSAGE} FROM messages m \
-             WHERE workspace = ?1 AND conversation = ?2 AND client_id = ?3"
+             WHERE workspace = ?1 AND conversation = ?2 AND client_id = ?3 AND ours = 1"
         ),
         params![w, key(conversation.0), client_id],
         rows::message,
@@ -543,12 +546,14 @@ pub(super) fn journal(
     w: i64,
     conversation: ConversationId,
 ) -> Result<Vec<JournalRow>, Failure> {
-    list(
-        conn,
-        "SELECT lane, version, at, body FROM journal \
-         WHERE workspace = ?1 AND conversation = ?2 ORDER BY version",
-        params![w, key(conversation.0)],
-        |row| {
+    let mut entries = BTreeMap::new();
+    // An entry is on the last line of its turn, or, where the turn wrote none, in a row of its own.
+    for sql in [
+        "SELECT lane, version, created_at, journal FROM messages INDEXED BY messages_seq \
+         WHERE workspace = ?1 AND conversation = ?2 AND version IS NOT NULL ORDER BY seq",
+        "SELECT lane, version, at, body FROM journal WHERE workspace = ?1 AND conversation = ?2",
+    ] {
+        let found = list(conn, sql, params![w, key(conversation.0)], |row| {
             Ok(JournalRow {
                 lane: LaneId(uuid(row, 0)?),
                 conversation,
@@ -556,8 +561,10 @@ pub(super) fn journal(
                 at: Timestamp(row.get(2)?),
                 body: row.get(3)?,
             })
-        },
-    )
+        })?;
+        entries.extend(found.into_iter().map(|entry| (entry.version, entry)));
+    }
+    Ok(entries.into_values().collect())
 }
 
 pub(super) fn tickets(

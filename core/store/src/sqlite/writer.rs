@@ -31,6 +31,8 @@ use super::{
 
 /// Jobs in one transaction.
 const GROUP: usize = 256;
+/// Transactions between two looks at the length of the log.
+const TEND_EVERY: u32 = 8;
 /// Bytes of documents in one transaction, so that a few huge commits don't swell the log.
 const GROUP_BYTES: usize = 8 << 20;
 
@@ -243,17 +245,28 @@ impl Thread {
     fn serve(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut group = Vec::with_capacity(GROUP);
         let mut reads = Vec::new();
+        let mut since_tended = 0;
         while let Some(job) = queue.blocking_recv() {
             let mut next = Some(job);
             let mut bytes = 0;
+            let mut waiting = 0;
             while let Some(job) = next {
                 bytes += job.bytes();
                 match job {
                     Job::Read(read) => reads.push(read),
                     job => group.push(job),
                 }
-                let full = group.len() >= GROUP || bytes >= GROUP_BYTES;
-                next = if full { None } else { queue.try_recv().ok() };
+                if group.len() >= GROUP || bytes >= GROUP_BYTES {
+                    break;
+                }
+                next = queue.try_recv().ok();
+                if next.is_none() && group.len() > waiting {
+                    // Who shares this core with us may be about to hand in more; as long as that
+                    // is so it runs first. With a core of our own this takes no time.
+                    waiting = group.len();
+                    std::thread::yield_now();
+                    next = queue.try_recv().ok();
+                }
             }
             // A bug in one job must not stop all writing. Who waited is told that it failed.
             let served = catch_unwind(AssertUnwindSafe(|| {
@@ -261,7 +274,11 @@ impl Thread {
                 for read in reads.drain(..) {
                     read(&self.conn);
                 }
-                if let Some(checkpoints) = &self.checkpoints {
+                since_tended += 1;
+                if let Some(checkpoints) = &self.checkpoints
+                    && since_tended >= TEND_EVERY
+                {
+                    since_tended = 0;
                     checkpoints.tend(&self.conn);
                 }
             }));

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use tandem_domain::{
     LaneId, TimerId,
     conversation::Conversation,
+    message::Author,
     store::{
         ActionRow, Contact, Event, FileRow, InboxRow, InboxState, JournalRow, LaneRow, Message,
         OnceRow, PackRow, Ticket, TimerRow, Write,
@@ -29,9 +30,11 @@ pub(super) fn apply(
     writes: &[Write],
     documents: &[String],
 ) -> Result<(), Failure> {
+    let carried = carried(writes);
     for (at, (write, document)) in writes.iter().zip(documents).enumerate() {
         let w = space.number;
         match write {
+            Write::JournalPut(_) if carried.is_some_and(|(_, entry)| entry == at) => {}
             Write::InboxPut(row) => {
                 // A turn that accepts and works off in one commit never stores the body.
                 let done = row.state == InboxState::Done
@@ -68,7 +71,15 @@ pub(super) fn apply(
             Write::LanePut(row) => lane_put(conn, w, row)?,
             Write::ConversationPut(row) => conversation_put(conn, w, row, document)?,
             Write::ContactPut(row) => contact_put(conn, w, row, document)?,
-            Write::MessagePut(row) => message_put(conn, w, row, document)?,
+            Write::MessagePut(row) => {
+                let entry = carried
+                    .filter(|(line, _)| *line == at)
+                    .and_then(|(_, entry)| match &writes[entry] {
+                        Write::JournalPut(entry) => Some(entry),
+                        _ => None,
+                    });
+                message_put(conn, w, row, document, entry)?;
+            }
             Write::MessageDelivery { id, delivery, code } => {
                 run(
                     conn,
@@ -165,6 +176,22 @@ pub(super) fn apply(
         }
     }
     Ok(())
+}
+
+/// Which line carries which journal entry, as places among the writes: an entry that a line of the
+/// same turn can carry costs no row and no index entry of its own.
+fn carried(writes: &[Write]) -> Option<(usize, usize)> {
+    writes.iter().enumerate().find_map(|(at, write)| {
+        let Write::JournalPut(entry) = write else {
+            return None;
+        };
+        let line = writes.iter().rposition(|other| {
+            matches!(other, Write::MessagePut(line) if line.conversation == entry.conversation
+                && line.lane == entry.lane
+                && line.created_at == entry.at)
+        })?;
+        Some((line, at))
+    })
 }
 
 fn inbox_put(
@@ -297,18 +324,26 @@ fn contact_put(conn: &Connection, w: i64, row: &Contact, document: &str) -> Resu
     Ok(())
 }
 
-fn message_put(conn: &Connection, w: i64, row: &Message, document: &str) -> Result<(), Failure> {
+fn message_put(
+    conn: &Connection,
+    w: i64,
+    row: &Message,
+    document: &str,
+    entry: Option<&JournalRow>,
+) -> Result<(), Failure> {
     run(
         conn,
         "INSERT INTO messages \
          (workspace, id, conversation, lane, seq, client_id, delivery, delivery_code, created_at, \
-          body) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+          ours, body, version, journal) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
          ON CONFLICT (workspace, id) DO UPDATE SET \
          conversation = excluded.conversation, lane = excluded.lane, seq = excluded.seq, \
          client_id = excluded.client_id, delivery = excluded.delivery, \
          delivery_code = excluded.delivery_code, created_at = excluded.created_at, \
-         body = excluded.body",
+         ours = excluded.ours, body = excluded.body, \
+         version = coalesce(excluded.version, version), \
+         journal = coalesce(excluded.journal, journal)",
         params![
             w,
             key(row.id.0),
@@ -319,7 +354,10 @@ fn message_put(conn: &Connection, w: i64, row: &Message, document: &str) -> Resu
             row.delivery.map(delivery_column),
             row.delivery_code,
             row.created_at.0,
+            row.author != Author::Contact,
             document,
+            entry.map(|entry| int(entry.version)),
+            entry.map(|entry| &entry.body),
         ],
     )?;
     Ok(())

@@ -71,6 +71,10 @@ CREATE TABLE contacts (
 CREATE INDEX contacts_native ON contacts (workspace, account, native_id);
 
 -- delivery: 0 queued, 1 sent, 2 delivered, 3 read, 4 failed, 5 uncertain
+-- ours: 1 unless the customer wrote it. Only our own lines are looked up by their client_id; the
+-- customer's are known by their inbox row.
+-- version, journal: the turn's journal entry, on the last line that the turn wrote. A turn without
+-- a line has a row in journal instead. The entry stands last, so that reading lines does not read it.
 CREATE TABLE messages (
     workspace INTEGER NOT NULL,
     id BLOB NOT NULL,
@@ -81,11 +85,14 @@ CREATE TABLE messages (
     delivery INTEGER,
     delivery_code TEXT,
     created_at INTEGER NOT NULL,
+    ours INTEGER NOT NULL,
     body TEXT NOT NULL,
+    version INTEGER,
+    journal BLOB,
     PRIMARY KEY (workspace, id)
 ) STRICT;
 CREATE INDEX messages_seq ON messages (workspace, conversation, seq);
-CREATE INDEX messages_client ON messages (workspace, conversation, client_id) WHERE client_id IS NOT NULL;
+CREATE INDEX messages_client ON messages (workspace, conversation, client_id) WHERE client_id IS NOT NULL AND ours = 1;
 
 CREATE TABLE events (
     workspace INTEGER NOT NULL,
@@ -155,6 +162,7 @@ CREATE TABLE onces (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX onces_expiry ON onces (expires_at);
 
+-- Entries of turns that wrote no line; the others stand in messages.
 CREATE TABLE journal (
     workspace INTEGER NOT NULL,
     conversation BLOB NOT NULL,
