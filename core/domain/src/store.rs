@@ -83,6 +83,8 @@ pub enum Guard {
         conversation: ConversationId,
         client_id: String,
     },
+    /// The line stands in this lane's transcript.
+    LineOfLane { lane: LaneId, message: MessageId },
     /// No claim under this key holds at `now`; with [`Write::OncePut`] two lanes cannot both win.
     OnceFree {
         contact: ContactId,

@@ -97,6 +97,8 @@ pub(crate) struct Inner {
     settled: Mutex<LruCache<InboxId, Settled>>,
     pub timers_changed: Notify,
     pub outbox_changed: Notify,
+    /// A write that is done once for a contact has its result, or was given up.
+    pub claims_changed: Notify,
     pub action_permits: Arc<Semaphore>,
     pub send_permits: Arc<Semaphore>,
     pub stop: Stop,
@@ -135,6 +137,7 @@ impl Engine {
             settled: Mutex::new(LruCache::new(remembered)),
             timers_changed: Notify::new(),
             outbox_changed: Notify::new(),
+            claims_changed: Notify::new(),
             action_permits: Arc::new(Semaphore::new(parts.config.actions_at_once)),
             send_permits: Arc::new(Semaphore::new(parts.config.sends_at_once)),
             stop: Stop::new(),

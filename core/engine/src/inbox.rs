@@ -134,11 +134,11 @@ impl Sink for Engine {
         status: Delivery,
     ) -> Result<(), InboxError> {
         // The id comes from outside: it counts only where it names a line of this very lane.
-        let known = self.0.lanes.peek(lane).is_some_and(|c| c.has_line(up_to));
-        if !known {
-            return Ok(());
-        }
         let mut commit = Commit::new(account.workspace.clone());
+        commit.guards.push(Guard::LineOfLane {
+            lane,
+            message: up_to,
+        });
         commit.writes.push(Write::MessageDelivery {
             id: up_to,
             delivery: status,
@@ -215,16 +215,19 @@ impl Engine {
         }
         let id = row.id;
         let cause = Cause::Inbound {
-            row: Box::new(row.clone()),
+            row: Box::new(row),
             accepted: false,
         };
-        match self.turn(&cell, &mut slot, cause).await {
+        match self.turn(&cell, &mut slot, &cause).await {
             Ok(Turned::Done(_) | Turned::Stale) => Ok(Accepted::New(id)),
             Ok(Turned::Duplicate(id)) => Ok(Accepted::Duplicate(id)),
             Err(TurnError::Store(error)) => Err(error.into()),
             Err(error) => {
                 tracing::error!(lane = %cell.id, %error, "The turn failed; the event is kept and tried again.");
-                let outcome = self.put_pending(account, row).await?;
+                let Cause::Inbound { row, .. } = cause else {
+                    return Ok(Accepted::New(id));
+                };
+                let outcome = self.put_pending(account, *row).await?;
                 if let Accepted::New(_) = outcome {
                     self.drain_locked(&cell, &mut slot).await?;
                 }
@@ -399,7 +402,7 @@ impl Engine {
                 row: Box::new(row.clone()),
                 accepted: true,
             };
-            let error = match self.turn(cell, slot, cause).await {
+            let error = match self.turn(cell, slot, &cause).await {
                 Ok(_) => return Ok(()),
                 Err(TurnError::Store(error)) => return Err(error),
                 Err(error) => error,

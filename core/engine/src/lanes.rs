@@ -67,12 +67,6 @@ impl Cell {
         Some(tail.iter().skip(at + 1).take(limit).cloned().collect())
     }
 
-    /// Whether this is one of the lane's last lines.
-    pub fn has_line(&self, id: MessageId) -> bool {
-        let tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.iter().any(|line| line.id == id)
-    }
-
     /// Forgets the tail, when its lines may have changed.
     pub fn forget_tail(&self) {
         self.tail

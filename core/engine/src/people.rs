@@ -126,7 +126,7 @@ impl Engine {
         {
             return Err(PersonError::Superseded(row.conversation));
         }
-        match self.turn(&cell, &mut slot, cause).await {
+        match self.turn(&cell, &mut slot, &cause).await {
             Ok(Turned::Done(lines)) => Ok(lines),
             Ok(Turned::Stale | Turned::Duplicate(_)) => Err(PersonError::NotFound),
             Err(TurnError::Store(error)) => Err(error.into()),

@@ -71,10 +71,8 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let cell = self.0.lanes.get(workspace, timer.lane);
         let mut slot = cell.work.lock().await;
-        match self
-            .turn(&cell, &mut slot, Cause::Timer(timer.clone()))
-            .await
-        {
+        let cause = Cause::Timer(timer.clone());
+        match self.turn(&cell, &mut slot, &cause).await {
             Ok(_) => Ok(()),
             Err(TurnError::Store(error)) => Err(error),
             Err(error) => {

@@ -13,13 +13,15 @@ use async_trait::async_trait;
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Accepted, Account, Channel, ChannelError, Inbox, Sink as _, Stop};
 use tandem_domain::{
-    AccountId, Locale, Timestamp, WorkspaceId,
+    AccountId, ActionId, ConversationId, LaneId, Locale, Timestamp, WorkspaceId,
     action::{Action, Meta, Ran, Request},
     capabilities::{Capabilities, Limit},
     channel::{Receipt, SendError},
     conversation::{Control, RoutingState, Status},
-    message::{Author, Content, Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
-    store::{ConversationQuery, OutboxState, Store, Visibility},
+    message::{
+        Author, Content, Delivery, Inbound, InboundKind, NativeConversation, Outbound, Part, Sender,
+    },
+    store::{ActionRow, Commit, ConversationQuery, OutboxState, Store, Visibility, Write},
 };
 use tandem_engine::{
     Config, Engine, Parts, Person, Site, files::Files, packs::PackSet, seal::SealKey,
@@ -416,6 +418,102 @@ async fn an_answer_that_comes_after_a_person_took_over_is_a_note() {
         !bot.iter()
             .any(|(a, t, _)| *a == Author::Bot && t == "Booked.")
     );
+}
+
+#[tokio::test]
+async fn a_result_for_a_conversation_that_has_ended_is_kept_and_never_fetched_again() {
+    let house = House::build(quiet(), Service::default()).await;
+    house.say("1", "start counting").await;
+    let (now, workspace) = (house.conversation().await, &house.account.workspace);
+    let row = ActionRow {
+        id: ActionId::fresh(),
+        lane: now.lane,
+        conversation: ConversationId::fresh(),
+        key: "1/add".into(),
+        request: Request::Http {
+            connection: "ledger".into(),
+            operation: "add".into(),
+            args: Default::default(),
+        },
+        meta: Meta {
+            workspace: workspace.clone(),
+            conversation: now.id,
+            contact: now.contact,
+            locale: Locale::new("en"),
+            pack: String::new(),
+            now: Timestamp(0),
+            timeout_ms: 1_000,
+            retries: None,
+            idempotency_key: None,
+            write: false,
+        },
+        once: None,
+        started: false,
+        created_at: Timestamp(0),
+        result: None,
+    };
+    let mut commit = Commit::new(workspace.clone());
+    commit.writes.push(Write::ActionPut(Box::new(row.clone())));
+    house.store.commit(commit).await.unwrap();
+    // Taken up as at a start.
+    house.engine.start().await.unwrap();
+    for _ in 0..500 {
+        if house
+            .store
+            .actions_pending(workspace, 9)
+            .await
+            .unwrap()
+            .is_empty()
+        {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stored = house
+        .store
+        .action(workspace, row.id)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(stored.result, Some(Ok(serde_json::json!({"id": 1}))));
+    assert!(
+        house
+            .store
+            .actions_pending(workspace, 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(house.service.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_receipt_for_an_old_line_is_recorded_and_a_strangers_is_not() {
+    let house = House::build(quiet(), Service::default()).await;
+    house.say("0", "start counting").await;
+    for n in 1..20 {
+        house.say(&n.to_string(), &n.to_string()).await;
+    }
+    let (conversation, workspace) = (house.conversation().await, &house.account.workspace);
+    let delivery = || async {
+        let lines = house
+            .store
+            .messages(workspace, conversation.id, 0, 2)
+            .await
+            .unwrap();
+        (lines[1].id, lines[1].delivery)
+    };
+    let (line, before) = delivery().await;
+    let stranger = LaneId::derive(&["somebody else"]);
+    let receipt = |lane| {
+        house
+            .engine
+            .receipt(&house.account, lane, line, Delivery::Read)
+    };
+    receipt(stranger).await.unwrap();
+    assert_eq!(delivery().await.1, before);
+    receipt(conversation.lane).await.unwrap();
+    assert_eq!(delivery().await.1, Some(Delivery::Read));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tandem_domain::{
 };
 
 pub use runner::{Runner, Tools};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     engine::Engine,
@@ -21,7 +22,9 @@ use crate::{
 };
 
 /// How long a claim of another lane may be in progress before we give up on its result.
-const CLAIM_TRIES: u32 = 20;
+const CLAIM_WAIT: Duration = Duration::from_secs(5);
+/// How often we look for a claim that another node settles; one of this node wakes us.
+const CLAIM_LOOK: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Runs an action on a task of its own.
@@ -106,7 +109,12 @@ impl Engine {
             return Ok(None);
         };
         let (workspace, contact) = (&row.meta.workspace, row.meta.contact);
-        for _ in 0..CLAIM_TRIES {
+        let until = Instant::now() + CLAIM_WAIT;
+        while Instant::now() < until {
+            let changed = self.0.claims_changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed, also one between the look and the wait.
+            changed.as_mut().enable();
             let now = self.now();
             match self
                 .0
@@ -119,7 +127,11 @@ impl Engine {
                     result: Some(value),
                     ..
                 }) => return Ok(Some(Ok(value))),
-                Some(_) => tokio::time::sleep(Duration::from_millis(250)).await,
+                Some(_) => {
+                    let look = (Instant::now() + CLAIM_LOOK).min(until);
+                    // Woken or not, the row says what is true.
+                    let _ = timeout_at(look, changed).await;
+                }
                 None => {
                     let mut commit = Commit::new(workspace.clone());
                     commit.guards.push(Guard::OnceFree {
@@ -160,29 +172,31 @@ impl Engine {
             result: None,
         }));
         self.0.store.commit(commit).await?;
+        self.0.claims_changed.notify_waiters();
         Ok(())
     }
 
     /// Hands the result to the lane; a store that is out of reach is waited for.
     async fn finish_action(&self, row: ActionRow, ran: Ran) {
         let cell = self.0.lanes.get(&row.meta.workspace, row.lane);
+        let id = row.id;
+        let cause = Cause::ActionDone {
+            row: Box::new(row),
+            ran,
+        };
         let mut pause = Duration::from_millis(100);
         loop {
             let turned = {
                 let mut slot = cell.work.lock().await;
-                let cause = Cause::ActionDone {
-                    row: Box::new(row.clone()),
-                    ran: ran.clone(),
-                };
-                self.turn(&cell, &mut slot, cause).await
+                self.turn(&cell, &mut slot, &cause).await
             };
             match turned {
                 Ok(_) => return,
                 Err(TurnError::Store(error)) => {
-                    tracing::warn!(action = %row.id, %error, "A result waits for the store.");
+                    tracing::warn!(action = %id, %error, "A result waits for the store.");
                 }
                 Err(error) => {
-                    tracing::error!(action = %row.id, %error, "A result could not be worked on.");
+                    tracing::error!(action = %id, %error, "A result could not be worked on.");
                     return;
                 }
             }

@@ -278,6 +278,22 @@ pub async fn client_id_must_be_new(backend: &dyn Backend) {
     assert_eq!(thread.try_guard(&*store, guard(&next, "c1")).await, HOLDS);
 }
 
+pub async fn a_line_is_known_by_its_lane(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (thread, other) = (Thread::new("a"), Thread::new("b"));
+    let line = thread.message(1);
+    let of = |thread: &Thread| Guard::LineOfLane {
+        lane: thread.lane,
+        message: line.id,
+    };
+    assert_eq!(thread.try_guard(&*store, of(&thread)).await, FAILS);
+    thread
+        .write(&*store, vec![Write::MessagePut(line.clone())])
+        .await;
+    assert_eq!(thread.try_guard(&*store, of(&thread)).await, HOLDS);
+    assert_eq!(thread.try_guard(&*store, of(&other)).await, FAILS);
+}
+
 pub async fn once_is_free_until_claimed(backend: &dyn Backend) {
     let store = backend.open().await;
     let thread = Thread::new("a");

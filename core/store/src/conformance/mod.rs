@@ -72,6 +72,7 @@ behaviours! { $
         outbox_lease_must_be_the_callers,
         outbox_ready_holds_until_leased_or_settled,
         client_id_must_be_new,
+        a_line_is_known_by_its_lane,
         once_is_free_until_claimed,
         contact_must_be_new,
         a_failing_guard_writes_nothing,

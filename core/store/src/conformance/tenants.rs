@@ -516,6 +516,13 @@ pub async fn guards_see_their_own_workspace_only(backend: &dyn Backend) {
             false,
         ),
         (
+            Guard::LineOfLane {
+                lane: thread.lane,
+                message: rows.message.id,
+            },
+            true,
+        ),
+        (
             Guard::OnceFree {
                 contact: thread.contact,
                 key: "return".into(),
@@ -640,6 +647,7 @@ const GUARDS: &[&str] = &[
     "NoClientId",
     "OnceFree",
     "NoContact",
+    "LineOfLane",
 ];
 
 /// A new guard belongs here, in [`GUARDS`] and in the cases above.
@@ -656,5 +664,6 @@ fn kind_of_guard(guard: &Guard) -> &'static str {
         Guard::NoClientId { .. } => "NoClientId",
         Guard::OnceFree { .. } => "OnceFree",
         Guard::NoContact { .. } => "NoContact",
+        Guard::LineOfLane { .. } => "LineOfLane",
     }
 }

@@ -84,6 +84,11 @@ pub(super) fn check(
                  WHERE workspace = ?1 AND conversation = ?2 AND client_id = ?3 AND ours = 1",
                 params![workspace, key(conversation.0), client_id],
             )?,
+            Guard::LineOfLane { lane, message } => exists(
+                conn,
+                "SELECT 1 FROM messages WHERE workspace = ?1 AND id = ?2 AND lane = ?3",
+                params![workspace, key(message.0), key(lane.0)],
+            )?,
             Guard::OnceFree {
                 contact,
                 key: claim,

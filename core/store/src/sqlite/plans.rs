@@ -56,6 +56,10 @@ fn turn(thread: &Thread, version: u64) -> (Vec<Guard>, Vec<Write>) {
             conversation: thread.conversation,
             client_id: "c".into(),
         },
+        Guard::LineOfLane {
+            lane: thread.lane,
+            message: thread.message(1).id,
+        },
         Guard::NoContact {
             account: thread.account.clone(),
             native_id: "somebody else".into(),
