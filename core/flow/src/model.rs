@@ -605,6 +605,8 @@ pub enum RemindWhen {
 #[derive(Clone, Debug)]
 pub struct Trigger {
     pub phrases: Phrases,
+    /// The phrases of all locales as messages are compared with them.
+    pub folded: std::collections::BTreeSet<String>,
     pub cond: Option<Expr>,
     pub skill: String,
     /// A word, or a template that gives one.

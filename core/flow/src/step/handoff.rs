@@ -130,14 +130,12 @@ impl Run<'_> {
         reading: &Reading,
     ) -> bool {
         let said = fold(text);
-        let by_phrase = self.current.triggers.iter().position(|t| {
-            t.phrases
-                .0
-                .values()
-                .flatten()
-                .any(|(phrase, _)| fold(phrase) == said)
-                && !said.is_empty()
-        });
+        let by_phrase = Some(&said)
+            .filter(|said| !said.is_empty())
+            .and_then(|said| {
+                let mut triggers = self.current.triggers.iter();
+                triggers.position(|trigger| trigger.folded.contains(said))
+            });
         let by_reading = reading
             .candidates
             .first()

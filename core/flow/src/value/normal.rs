@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 /// Longer messages are read up to here.
 pub const MAX_CHARS: usize = 4_000;
@@ -22,7 +22,10 @@ impl Words {
     #[must_use]
     pub fn new(message: &str) -> Self {
         let raw = clean(message);
-        let text: String = raw.nfkc().take(MAX_CHARS).collect();
+        let text: String = match is_nfkc_quick(raw.chars()) {
+            IsNormalized::Yes => raw.clone(),
+            _ => raw.nfkc().take(MAX_CHARS).collect(),
+        };
         let text = text.trim().to_owned();
         let lower = lower(&text);
         Self { text, lower, raw }
@@ -38,6 +41,10 @@ impl Words {
 /// stay where a script or an emoji is written with them.
 #[must_use]
 pub fn clean(message: &str) -> String {
+    let plain = |b: u8| matches!(b, b'\n' | b' '..=b'~');
+    if message.len() <= MAX_CHARS && message.bytes().all(plain) {
+        return message.trim().to_owned();
+    }
     let mut chars = message.chars().take(MAX_CHARS).peekable();
     let mut before = None;
     let kept: String = std::iter::from_fn(|| {
@@ -85,7 +92,12 @@ fn lower(text: &str) -> String {
 /// For comparing labels and commands: lower case, no punctuation around, single spaces.
 #[must_use]
 pub fn fold(message: &str) -> String {
-    let text: String = clean(message).nfkc().collect::<String>().to_lowercase();
+    let text = clean(message);
+    // Most text is in this form already, and finding that out is cheap.
+    let text = match is_nfkc_quick(text.chars()) {
+        IsNormalized::Yes => text.to_lowercase(),
+        _ => text.nfkc().collect::<String>().to_lowercase(),
+    };
     let mut out = String::with_capacity(text.len());
     let mut gap = false;
     for c in text.chars() {

@@ -4,6 +4,7 @@ use super::{super::yaml::Node, Build};
 use crate::{
     diagnostic::words,
     model::{FaqNode, Trigger},
+    value::normal,
 };
 
 impl Build<'_> {
@@ -102,7 +103,9 @@ impl Build<'_> {
             );
         }
         let phrases = self.phrases(node.get("phrases"));
+        let folded = phrases.0.values().flatten();
         Trigger {
+            folded: folded.map(|(phrase, _)| normal::fold(phrase)).collect(),
             phrases,
             cond: node.get("if").and_then(|n| self.expr(n)),
             skill: self.skill(node.get("skill")),
