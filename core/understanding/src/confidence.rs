@@ -37,12 +37,12 @@ pub enum Equality {
 
 impl Evidence {
     /// The equality that counts. Where there are many phrases, the classifier knows what the
-    /// fillers tell, and the same content words decide nothing.
+    /// fillers tell, some phrases stand under the wrong target, and the same words decide nothing.
     #[must_use]
     pub fn says_the_same(&self) -> Equality {
-        match self.equality {
-            Equality::Core if self.phrases > FEW => Equality::None,
-            equality => equality,
+        match self.phrases > FEW {
+            true => Equality::None,
+            false => self.equality,
         }
     }
 }
@@ -164,7 +164,7 @@ pub fn shares(targets: &[Evidence], ranking: &Ranking) -> Vec<f32> {
         .fold(f32::MIN, f32::max);
     let mut shares: Vec<f32> = targets
         .iter()
-        .map(|t| match t.equality {
+        .map(|t| match t.says_the_same() {
             // All words are the same: nothing else can decide.
             Equality::Whole => 1.0,
             _ => (ranking.steepness * (ranking.score(t) - top)).exp(),

@@ -9,6 +9,9 @@ pub const EMOTION_FACES: &str = include_str!("../data/emotion.faces.txt");
 pub const CLUSTER_EN: &str = include_str!("../data/cluster.en.txt");
 pub const LANGUAGES: &str = include_str!("../data/languages.txt");
 
+/// Word vectors: counts, names, scales and numbers; `words.py` beside it makes it.
+pub const WORDS_EN: &[u8] = include_bytes!("../data/words.en.bin");
+
 /// The lines of a table without comments and empty lines.
 pub fn lines(table: &'static str) -> impl Iterator<Item = &'static str> {
     table

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use crate::{
     hash, normalise,
     tokens::{self, Token},
+    words::{self, Words},
 };
 
 /// Longer words are cut for their character runs: no word of a language is as long.
@@ -24,6 +25,10 @@ const LINE_SHARE: f32 = 0.4;
 const NEAR_SHARE: f32 = 0.5;
 /// In a pack of this many phrases, runs of characters that occur once are left out.
 const LARGE: f32 = 2_000.0;
+/// The share of a text's direction in its length, for the classifier.
+const DIRECTION_SHARE: f32 = 0.3;
+/// Features are numbered from here on; the numbers below are the dimensions of a direction.
+const FIRST_ID: u32 = words::DIMENSIONS as u32;
 /// The vocabulary of the largest pack.
 const MAX_FEATURES: usize = 1 << 18;
 /// The lowest bit of a key says which of the two kinds it is.
@@ -50,12 +55,15 @@ pub struct Features {
     pub content: f32,
     /// The same of all words.
     pub words: f32,
+    /// What its English words mean together, of length 1.
+    pub direction: Option<Box<[f32; words::DIMENSIONS]>>,
 }
 
 impl Features {
     #[must_use]
-    pub fn of(tokens: &[Token<'_>], clean: &str) -> Self {
+    pub fn of(tokens: &[Token<'_>], clean: &str, words: &Words) -> Self {
         let mut features = Self {
+            direction: words.direction(tokens),
             items: Vec::with_capacity(clean.len() * 4 + 16),
             plain: hash::SEED,
             ..Self::default()
@@ -253,7 +261,8 @@ pub struct Vector {
     pub all_known: f32,
 }
 
-/// All features of a pack's phrases. Numbers run from the most frequent to the rarest.
+/// All features of a pack's phrases. Numbers run from the most frequent to the rarest, after those
+/// of a text's direction.
 #[derive(Debug, Default)]
 pub struct Vocabulary {
     ids: HashMap<u64, u32, hash::Ready>,
@@ -285,15 +294,18 @@ impl Vocabulary {
         let rarity = |frequency: f32| ((1.0 + count) / (1.0 + frequency)).ln() + 1.0;
         Self {
             rarity: sorted.iter().map(|(_, n)| rarity(*n as f32)).collect(),
-            ids: sorted.iter().map(|(key, _)| *key).zip(0..).collect(),
-            frequency: sorted.iter().map(|(_, n)| *n).collect(),
+            ids: sorted.iter().map(|(key, _)| *key).zip(FIRST_ID..).collect(),
+            frequency: std::iter::repeat_n(u32::MAX, words::DIMENSIONS)
+                .chain(sorted.iter().map(|(_, n)| *n))
+                .collect(),
             unseen: rarity(0.0),
         }
     }
 
+    /// One more than the highest number.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rarity.len()
+        self.frequency.len().max(words::DIMENSIONS)
     }
 
     #[must_use]
@@ -301,7 +313,7 @@ impl Vocabulary {
         self.rarity.is_empty()
     }
 
-    /// How many phrases have each feature.
+    /// How many phrases have each feature, by its number.
     #[must_use]
     pub fn frequency(&self) -> &[u32] {
         &self.frequency
@@ -322,7 +334,7 @@ impl Vocabulary {
             let kind = usize::from(key & CHARACTERS == CHARACTERS);
             let compared = f32::from(u8::from(*weight > 0.0));
             if let Some(id) = self.ids.get(key).filter(|id| is_known(**id)) {
-                let rarity = self.rarity[*id as usize];
+                let rarity = self.rarity[(*id - FIRST_ID) as usize];
                 let term = Term {
                     id: *id,
                     line: rarity,
@@ -339,18 +351,27 @@ impl Vocabulary {
             }
         }
         let all = Lengths::scale(NEAR_SHARE, |kind| like.known[kind] + like.unknown[kind]);
-        let line_scale = Lengths::scale(LINE_SHARE, |kind| line.known[kind]);
+        // Where nothing is known, what the words mean says nothing either.
+        let direction = features.direction.as_ref().filter(|_| !terms.is_empty());
+        let left = direction.map_or(1.0, |_| 1.0 - DIRECTION_SHARE).sqrt();
+        let line_scale = Lengths::scale(LINE_SHARE, |kind| line.known[kind]).map(|s| left * s);
         let like_scale = Lengths::scale(NEAR_SHARE, |kind| like.known[kind]);
         let near_scale = Lengths::scale(NEAR_SHARE, |kind| near.known[kind] + near.unknown[kind]);
-        let mut terms: Vec<Term> = terms
-            .into_iter()
-            .map(|(kind, term)| Term {
-                id: term.id,
-                line: term.line * line_scale[kind],
-                like: term.like * like_scale[kind],
-                near: term.near * near_scale[kind],
-            })
-            .collect();
+        let share = DIRECTION_SHARE.sqrt();
+        let dense = direction.into_iter().flat_map(|d| d.iter()).zip(0..);
+        let dense = dense.map(|(x, id)| Term {
+            id,
+            line: share * x,
+            like: 0.0,
+            near: 0.0,
+        });
+        let sparse = terms.into_iter().map(|(kind, term)| Term {
+            id: term.id,
+            line: term.line * line_scale[kind],
+            like: term.like * like_scale[kind],
+            near: term.near * near_scale[kind],
+        });
+        let mut terms: Vec<Term> = dense.chain(sparse).collect();
         terms.sort_unstable_by_key(|term| term.id);
         Vector {
             terms,
@@ -396,7 +417,7 @@ mod tests {
 
     fn features(text: &str) -> Features {
         let clean = Normaliser::new().clean(text);
-        Features::of(&StopWords::new().tokens(&clean), &clean)
+        Features::of(&StopWords::new().tokens(&clean), &clean, &Words::new())
     }
 
     #[test]
@@ -415,7 +436,8 @@ mod tests {
         let vocabulary = Vocabulary::learn(texts.iter());
         for text in &texts {
             let vector = vocabulary.vector(text);
-            for weight in [|t: &Term| t.line, |t: &Term| t.like, |t: &Term| t.near] {
+            let weights: [fn(&Term) -> f32; 3] = [|t| t.line, |t| t.like, |t| t.near];
+            for weight in weights {
                 let length: f32 = vector.terms.iter().map(|t| weight(t).powi(2)).sum();
                 assert!((length - 1.0).abs() < 1e-4, "{length}");
             }

@@ -9,6 +9,7 @@
 //!
 //! * [`normalise`] – one spelling: width, case, simplified characters, nothing invisible;
 //! * [`tokens`] – words and runs of Chinese, each with how much it tells;
+//! * [`words`] – vectors of English words;
 //! * [`features`] – weighted features and the vocabulary that numbers them, keyed by [`hash`];
 //! * [`classifier`] – a line for each target with several phrases;
 //! * [`retrieval`] – the nearest phrases, for the long tail;
@@ -38,6 +39,7 @@ pub mod passages;
 pub mod retrieval;
 pub mod search;
 pub mod tokens;
+pub mod words;
 
 pub use intent::Reason;
 pub use model::{Model, PhraseTrainer};

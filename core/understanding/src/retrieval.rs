@@ -8,9 +8,7 @@
 use crate::features::Term;
 
 /// Postings read for one message.
-const BUDGET: usize = 3_000;
-/// Slots of the table that gathers them: a power of two above [`BUDGET`].
-const SLOTS: usize = 8_192;
+const BUDGET: usize = 2_000;
 /// Phrases compared whole.
 const COMPARED: usize = 24;
 const FREE: u32 = u32::MAX;
@@ -115,17 +113,9 @@ impl Phrases {
 
     /// Phrases with the sum of what the rarest features of the text give them.
     fn gather(&self, text: &[Term]) -> Vec<Hit> {
-        let mut table = vec![
-            Hit {
-                phrase: FREE,
-                similarity: 0.0,
-                likeness: 0.0,
-            };
-            SLOTS
-        ];
-        let mut filled = Vec::new();
-        let mut left = BUDGET;
         // Features are numbered from frequent to rare.
+        let mut left = BUDGET;
+        let mut lists = Vec::with_capacity(text.len());
         for term in text.iter().rev().filter(|t| t.near > 0.0) {
             let first = term.id as usize;
             let Some(bounds) = self.starts.get(first..first + 2) else {
@@ -134,23 +124,37 @@ impl Phrases {
             let list = &self.postings[bounds[0] as usize..bounds[1] as usize];
             let list = &list[..list.len().min(left)];
             left -= list.len();
-            for (phrase, weight) in list {
-                let mut slot = phrase.wrapping_mul(0x9E37_79B1) as usize % SLOTS;
-                while table[slot].phrase != *phrase {
-                    if table[slot].phrase == FREE {
-                        table[slot].phrase = *phrase;
-                        filled.push(slot);
-                        break;
-                    }
-                    slot = (slot + 1) % SLOTS;
-                }
-                table[slot].similarity += term.near * weight;
-            }
+            lists.push((term.near, list));
             if left == 0 {
                 break;
             }
         }
-        filled.into_iter().map(|slot| table[slot]).collect()
+        // A table at most half full finds each phrase's sum at once.
+        let slots = (2 * (BUDGET - left)).next_power_of_two().max(2);
+        let mut table = vec![(FREE, 0.0_f32); slots];
+        let mut filled = Vec::new();
+        for (near, list) in lists {
+            for (phrase, weight) in list {
+                let mut slot = phrase.wrapping_mul(0x9E37_79B1) as usize & (slots - 1);
+                while table[slot].0 != *phrase {
+                    if table[slot].0 == FREE {
+                        table[slot].0 = *phrase;
+                        filled.push(slot);
+                        break;
+                    }
+                    slot = (slot + 1) & (slots - 1);
+                }
+                table[slot].1 += near * weight;
+            }
+        }
+        filled
+            .into_iter()
+            .map(|slot| Hit {
+                phrase: table[slot].0,
+                similarity: table[slot].1,
+                likeness: 0.0,
+            })
+            .collect()
     }
 }
 

@@ -8,14 +8,14 @@
 
 use tandem_domain::reading::Thresholds;
 
-use crate::confidence::{self, Evidence, Message, Ranking};
+use crate::confidence::{self, Equality, Evidence, Message, Ranking};
 
 /// How strongly corrections are drawn towards none: so many messages weigh as much.
 const PRIOR: f64 = 4.0;
 /// The weight of all messages out of scope for whether the best target is right, beside all in
 /// scope; and for whether there is any.
-const OUTSIDE_RIGHT: f64 = 0.12;
-const OUTSIDE_SCOPE: f64 = 0.5;
+const OUTSIDE_RIGHT: f64 = 0.04;
+const OUTSIDE_SCOPE: f64 = 1.0;
 /// What a target's reliability is drawn towards the mean with, in messages.
 const RELIABLE: f32 = 8.0;
 /// Fewer messages than these choose no threshold.
@@ -190,8 +190,12 @@ impl Judged {
 
     fn of(held: &Held, ranking: &Ranking) -> Option<Self> {
         let evidence: Vec<Evidence> = held.candidates.iter().map(|(_, e)| *e).collect();
+        // A target holds a phrase once: what equals one here could only be of another.
+        if evidence.iter().any(|e| e.equality == Equality::Whole) {
+            return None;
+        }
         let (best, lead) = confidence::best(&evidence, ranking)?;
-        if evidence[best].says_the_same() > confidence::Equality::None {
+        if evidence[best].says_the_same() > Equality::None {
             return None;
         }
         let share = confidence::shares(&evidence, ranking)[best];

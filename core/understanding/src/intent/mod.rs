@@ -19,6 +19,7 @@ use crate::{
     hash,
     retrieval::Phrases,
     tokens::{self, StopWords},
+    words::Words,
 };
 use calibration::Calibration;
 
@@ -38,6 +39,7 @@ const CLAUSE: f32 = 0.85;
 /// A pack's targets and phrases, learned.
 #[derive(Debug)]
 pub struct Intents {
+    words: Words,
     targets: Vec<Target>,
     /// How many phrases each target has.
     counts: Vec<u32>,
@@ -118,7 +120,7 @@ impl Intents {
 
     /// Weighs the targets for one text or clause.
     fn weigh(&self, clean: &str, stop: &StopWords) -> Vec<Weighed> {
-        let features = Features::of(&stop.tokens(clean), clean);
+        let features = Features::of(&stop.tokens(clean), clean, &self.words);
         if features.is_empty() {
             return Vec::new();
         }

@@ -15,6 +15,7 @@ use crate::{
     normalise::Normaliser,
     retrieval::Phrases,
     tokens::StopWords,
+    words::Words,
 };
 
 /// Targets that get a line of the classifier, those with most phrases first. The others are
@@ -41,6 +42,7 @@ impl Intents {
     /// Learns a pack. Takes anything: no phrases, one target, the same phrase twice.
     #[must_use]
     pub fn train(set: &TrainingSet, normaliser: &Normaliser, stop: &StopWords) -> Self {
+        let words = Words::new();
         let mut targets: Vec<Target> = Vec::new();
         let mut places: HashMap<&Target, u32> = HashMap::new();
         let mut seen: HashSet<(u32, u64)> = HashSet::new();
@@ -52,7 +54,7 @@ impl Intents {
                 index(targets.len() - 1)
             });
             let clean = normaliser.clean(&example.text);
-            let of = Features::of(&stop.tokens(&clean), &clean);
+            let of = Features::of(&stop.tokens(&clean), &clean, &words);
             if !of.is_empty() && seen.insert((place, of.plain)) {
                 texts.push((place, Box::from(example.text.as_str())));
                 features.push(of);
@@ -63,7 +65,7 @@ impl Intents {
             .iter()
             .map(|text| {
                 let clean = normaliser.clean(text);
-                Features::of(&stop.tokens(&clean), &clean)
+                Features::of(&stop.tokens(&clean), &clean, &words)
             })
             .filter(|of| !of.is_empty())
             .collect();
@@ -93,6 +95,7 @@ impl Intents {
         let mut intents = Self {
             phrases: Phrases::index(&rows[..texts.len()], vocabulary.len()),
             calibration: Calibration::none(targets.len()),
+            words,
             targets,
             counts,
             vocabulary,
