@@ -15,12 +15,18 @@ const PRIOR: f64 = 4.0;
 /// The weight of all messages out of scope for whether the best target is right, beside all in
 /// scope; and for whether there is any.
 const OUTSIDE_RIGHT: f64 = 0.04;
-const OUTSIDE_SCOPE: f64 = 1.0;
+const OUTSIDE_SCOPE: f64 = 0.15;
 /// What a target's reliability is drawn towards the mean with, in messages.
 const RELIABLE: f32 = 8.0;
 /// Fewer messages than these choose no threshold.
 const ENOUGH: usize = 150;
 const ALONE: f64 = 0.98;
+/// The share of in-scope messages that the none-of-these decision may cost.
+const REFUSED: f64 = 0.05;
+/// What the nearest phrase counts beside the classifier in a pack of enough phrases.
+const NEAR: f32 = 0.25;
+/// What draws the steepness of shares towards the general one.
+const STEADY: f64 = 1.0;
 
 /// A message that was held out, and what was found for it.
 #[derive(Clone, Debug)]
@@ -90,6 +96,7 @@ impl Calibration {
         own.right = right;
         own.scope = scope;
         own.thresholds.alone = own.alone(&judged);
+        own.thresholds.out_of_scope = own.refuse(&judged);
         own
     }
 
@@ -117,6 +124,22 @@ impl Calibration {
                 *r
             }
         })
+    }
+
+    /// The `out_of_scope` that [`REFUSED`] of the in-scope messages held out lie above.
+    fn refuse(&self, judged: &[Judged]) -> f32 {
+        let inside = judged.iter().filter(|j| j.inside);
+        let mut scored: Vec<f32> = inside
+            .map(|j| {
+                let (right, scope) = self.correct(j);
+                1.0 - confidence::logistic(scope.max(right))
+            })
+            .collect();
+        if scored.len() < ENOUGH {
+            return Thresholds::default().out_of_scope;
+        }
+        scored.sort_by(|a, b| b.total_cmp(a));
+        scored[(REFUSED * scored.len() as f64) as usize]
     }
 
     /// The lowest confidence from which on enough of the in-scope messages held out are right.
@@ -289,62 +312,39 @@ fn correction(samples: &[Sample]) -> [f32; INPUTS] {
     w.map(|w| w as f32)
 }
 
-/// How much a near phrase counts beside the classifier: a conditional logit over the candidates.
+/// How steep the shares between candidates are: a conditional logit over them. What a near
+/// phrase counts is fixed: learned pack by pack it gained nothing.
 fn ranking(held: &[Held]) -> Ranking {
-    const N: usize = 3;
-    let start = Ranking::default();
-    let before = [start.steepness, 0.0, 0.0].map(f64::from);
+    let mut ranking = Ranking {
+        similarity: NEAR,
+        ..Ranking::default()
+    };
+    let before = f64::from(ranking.steepness);
     let mut w = before;
     for _ in 0..12 {
-        let mut system = [[0.0_f64; N + 1]; N];
+        let (mut slope, mut gain) = (STEADY, STEADY * (before - w));
         for h in held {
             let Some(gold) = h.gold else { continue };
             let Some(place) = h.candidates.iter().position(|(t, _)| *t == gold) else {
                 continue;
             };
-            let xs: Vec<[f64; N]> = h
-                .candidates
-                .iter()
-                .map(|(_, e)| [start.score(e), e.similarity, e.likeness].map(f64::from))
-                .collect();
-            let z: Vec<f64> = xs
-                .iter()
-                .map(|x| x.iter().zip(&w).map(|(x, w)| x * w).sum())
-                .collect();
-            let top = z.iter().copied().fold(f64::MIN, f64::max);
-            let e: Vec<f64> = z.iter().map(|z| (z - top).exp()).collect();
+            let scores = h.candidates.iter().map(|(_, e)| ranking.score(e));
+            let x: Vec<f64> = scores.map(f64::from).collect();
+            let top = x.iter().copied().fold(f64::MIN, f64::max);
+            let e: Vec<f64> = x.iter().map(|x| (w * (x - top)).exp()).collect();
             let sum: f64 = e.iter().sum();
-            let mut mean = [0.0; N];
-            for (x, e) in xs.iter().zip(&e) {
-                for (m, x) in mean.iter_mut().zip(x) {
-                    *m += e / sum * x;
-                }
-            }
-            for (x, e) in xs.iter().zip(&e) {
-                for (i, row) in system.iter_mut().enumerate() {
-                    for j in 0..N {
-                        row[j] += e / sum * (x[i] - mean[i]) * (x[j] - mean[j]);
-                    }
-                }
-            }
-            for (i, row) in system.iter_mut().enumerate() {
-                row[N] += xs[place][i] - mean[i];
-            }
+            let mean = x.iter().zip(&e).map(|(x, e)| x * e / sum).sum::<f64>();
+            slope += x
+                .iter()
+                .zip(&e)
+                .map(|(x, e)| e / sum * (x - mean).powi(2))
+                .sum::<f64>();
+            gain += x[place] - mean;
         }
-        for (i, row) in system.iter_mut().enumerate() {
-            row[i] += 1.0;
-            row[N] -= w[i] - before[i];
-        }
-        for (w, step) in w.iter_mut().zip(solve(system)) {
-            *w += step.clamp(-2.0, 2.0);
-        }
+        w = (w + (gain / slope).clamp(-2.0, 2.0)).clamp(1.0, 20.0);
     }
-    let steepness = w[0].max(1.0);
-    Ranking {
-        steepness: steepness as f32,
-        similarity: (w[1] / steepness).clamp(-0.2, 2.0) as f32,
-        likeness: (w[2] / steepness).clamp(-0.2, 2.0) as f32,
-    }
+    ranking.steepness = w as f32;
+    ranking
 }
 
 /// Solves a system of linear equations by elimination; the last column is the right side.
