@@ -6,7 +6,7 @@
 //! * `frame` – ids, time limit, headers and metrics around every request; `extract` – reading
 //!   what comes in;
 //! * [`conversations`], [`messages`], [`contacts`], [`tickets`], [`dead_letters`], [`events`],
-//!   [`stream`], [`packs`], [`health`] – the endpoints; [`view`] – what they show;
+//!   [`stream`], [`packs`], [`understanding`], [`health`] – the endpoints; [`view`] – what they show;
 //! * [`openapi`] – the description, made from the same routes.
 
 pub mod auth;
@@ -26,6 +26,7 @@ pub mod packs;
 mod routes;
 mod stream;
 mod tickets;
+mod understanding;
 
 use std::{sync::Arc, time::Duration, time::Instant};
 

@@ -23,7 +23,7 @@ use crate::{
     error::{ApiError, ErrorBody},
     events, frame, health, messages, packs,
     scope::Scope,
-    stream, tickets,
+    stream, tickets, understanding,
 };
 
 #[derive(OpenApi)]
@@ -129,6 +129,7 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
         .routes(scoped(routes!(stream::open), Scope::EventsRead))
         .routes(scoped(routes!(packs::list), Scope::PacksRead))
         .routes(scoped(routes!(packs::reload), Scope::PacksWrite))
+        .routes(scoped(routes!(understanding::explain), Scope::PacksRead))
 }
 
 /// This description, in OpenAPI 3.1.

@@ -35,6 +35,7 @@ pub enum Scope {
     /// Hand events in.
     #[serde(rename = "events:write")]
     EventsWrite,
+    /// See the pack that answers, and how it reads a message.
     #[serde(rename = "packs:read")]
     PacksRead,
     /// Load the pack again.

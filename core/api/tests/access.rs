@@ -68,6 +68,7 @@ fn the_description_names_every_route() {
         "POST /api/v1/dead-letters/{id}/resend: conversations:write",
         "POST /api/v1/events: events:write",
         "POST /api/v1/packs/reload: packs:write",
+        "POST /api/v1/understanding/explain: packs:read",
     ];
     assert_eq!(named, wanted);
 }

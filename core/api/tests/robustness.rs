@@ -356,3 +356,26 @@ fn holds(document: &Value, at: &str, body: &Value, what: &str) {
         .collect();
     assert_eq!(errors, Vec::<String>::new(), "{what}: {body}");
 }
+
+#[tokio::test]
+async fn a_message_is_explained_and_nothing_else_happens() {
+    let bench = bench().await;
+    let explain = |body: Value| post("/api/v1/understanding/explain", body).by("packs:read");
+    let told = explain(json!({"text": "hello"})).to(&bench).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    assert_eq!(told.body["decision"], "answer");
+    assert_eq!(told.body["candidates"][0]["kind"], "flow");
+    assert_eq!(told.body["candidates"][0]["name"], "greet");
+    assert_eq!(told.body["candidates"][0]["phrase"], "hello");
+    assert_eq!(told.body["words"][0]["text"], "hello");
+    let none = explain(json!({"text": "quite another thing", "locale": "zh"})).to(&bench).await;
+    assert_eq!(none.body["decision"], "none");
+    let empty = explain(json!({"text": ""})).to(&bench).await;
+    assert_eq!(empty.status, StatusCode::OK, "{}", empty.text);
+    let long = explain(json!({"text": "a".repeat(5_000)})).to(&bench).await;
+    is_an_error(&long, StatusCode::UNPROCESSABLE_ENTITY, "invalid");
+    let typo = explain(json!({"txt": "hello"})).to(&bench).await;
+    assert!(typo.status.is_client_error(), "{}", typo.text);
+    let talks = get("/api/v1/conversations").by("conversations:read").to(&bench).await;
+    assert_eq!(talks.body["items"].as_array().map(Vec::len), Some(0));
+}

@@ -25,3 +25,5 @@ pub mod turn;
 
 pub use engine::{Clock, Config, Engine, Parts, Site};
 pub use people::{Person, PersonError};
+/// Why a message is read as it is.
+pub use tandem_understanding::explain;

@@ -20,6 +20,7 @@
 //! * [`entities`] – numbers, money, days, addresses, codes in a message;
 //! * [`cluster`] – questions that nothing answered, put together;
 //! * [`eval`] – the figures of a model on labelled messages;
+//! * [`explain`] – why a message is read as it is;
 //! * [`model`] – assembles them; [`data`] – the word lists.
 
 pub mod classifier;
@@ -29,6 +30,7 @@ mod data;
 pub mod emotion;
 pub mod entities;
 pub mod eval;
+pub mod explain;
 pub mod features;
 pub mod hash;
 pub mod intent;

@@ -19,6 +19,8 @@ const MAX_TERMS: usize = 256;
 const PAIR: f32 = 0.5;
 /// Pairs and runs that weigh less tell nothing.
 const LEAST: f32 = 0.5;
+/// So many words are a topic; two Chinese characters are a word.
+const TOPIC: f32 = 2.0;
 /// What runs of one, two and three Chinese characters count.
 const RUNS: [f32; 3] = [0.7, 1.0, 0.7];
 
@@ -107,17 +109,46 @@ impl Reader {
         terms
     }
 
-    /// Equal for texts that say the same but for fillers and the order of words; none where a
-    /// text has no word that tells.
+    /// Equal for texts that say the same but for fillers and the order of words. A text of hardly
+    /// a word that tells is only equal to the very same words. None where there is no word.
     #[must_use]
     pub fn gist(&self, text: &str) -> Option<u64> {
-        let terms = self.terms(&self.clean(text));
-        let mut telling = terms
-            .iter()
-            .filter(|(_, weight)| *weight > ONE / 2)
-            .peekable();
-        telling.peek()?;
-        Some(telling.fold(hash::SEED, |all, (key, _)| hash::join(all, *key)))
+        let clean = self.clean(text);
+        let mut telling: Vec<u64> = Vec::new();
+        let (mut words, mut whole, mut empty) = (0.0_f32, hash::SEED, true);
+        for token in self.stop.tokens(&clean) {
+            match token {
+                Token::Word { text, weight } => {
+                    let key = hash::end(tokens::root(text));
+                    whole = hash::join(whole, hash::of_text(text));
+                    empty = false;
+                    let weight = self.weight(text, weight);
+                    if weight >= LEAST {
+                        telling.push(key);
+                        words += if weight < 1.0 { 0.0 } else { 1.0 };
+                    }
+                }
+                Token::Run(chars) => {
+                    for (c, weight) in chars {
+                        let key = hash::step(hash::SEED, c);
+                        whole = hash::join(whole, key);
+                        empty = false;
+                        if weight >= LEAST {
+                            telling.push(hash::end(key));
+                            words += if weight < 1.0 { 0.0 } else { 0.5 };
+                        }
+                    }
+                }
+                Token::Datum(text) => whole = hash::join(whole, hash::of_text(text)),
+            }
+        }
+        if words >= TOPIC {
+            telling.sort_unstable();
+            whole = telling
+                .iter()
+                .fold(!hash::SEED, |all, key| hash::join(all, *key));
+        }
+        (!empty).then_some(whole)
     }
 
     /// The words of a text that tell its topic, and runs of two to four Chinese characters.
