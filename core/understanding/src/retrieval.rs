@@ -8,9 +8,9 @@
 use crate::features::Term;
 
 /// Postings read for one message.
-const BUDGET: usize = 2_000;
+const BUDGET: usize = 1_500;
 /// Phrases compared whole.
-const COMPARED: usize = 24;
+const COMPARED: usize = 10;
 const FREE: u32 = u32::MAX;
 
 #[derive(Debug, Default)]

@@ -201,7 +201,9 @@ impl<'a> Course<'a> {
                 self.hold_out(&mut training, rounds, &out, &mut held);
             }
         }
-        training.fit(&|_| true, rounds);
+        // What was left out of a large pack begins anew.
+        let many = self.rows.len() > MANY;
+        training.fit(&|_| true, if many { ROUNDS } else { rounds });
         let calibration = match held.is_empty() {
             true => Calibration::none(self.intents.targets.len()),
             false => Calibration::learn(&held, self.intents.targets.len()),
