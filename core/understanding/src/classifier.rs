@@ -347,8 +347,9 @@ impl Linear {
         scores.extend_from_slice(&self.bias);
         for Term { id, line, .. } in row {
             let start = *id as usize * self.stride;
-            if let Some(weights) = self.weights.get(start..start + self.stride) {
-                let scale = line * self.scales[*id as usize];
+            let weights = self.weights.get(start..start + self.stride);
+            if let (Some(weights), Some(scale)) = (weights, self.scales.get(*id as usize)) {
+                let scale = line * scale;
                 for (score, weight) in scores.iter_mut().zip(weights) {
                     *score += scale * f32::from(*weight);
                 }
