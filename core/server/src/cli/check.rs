@@ -6,7 +6,7 @@ use serde_json::json;
 use tandem_domain::Locale;
 use tandem_flow::diagnostic::{Diagnostic, Lang, Severity};
 
-use super::{Common, End};
+use super::{Common, End, phrases};
 use crate::{
     config::{self, Config, Environment},
     lang::Pick as _,
@@ -44,7 +44,11 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             }
             continue;
         }
-        let found = tandem_flow::load::load_dir(path).diagnostics;
+        let loaded = tandem_flow::load::load_dir(path);
+        let mut found = loaded.diagnostics;
+        if let Some(pack) = &loaded.pack {
+            found.extend(phrases::check(pack));
+        }
         let errors = found.iter().filter(|d| is_error(d)).count();
         let warnings = found
             .iter()

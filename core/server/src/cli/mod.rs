@@ -6,6 +6,7 @@ mod chat;
 mod check;
 mod graph;
 mod init;
+mod phrases;
 mod schema;
 mod serve;
 mod shop;
