@@ -215,7 +215,7 @@ pub fn probabilities(
     let (mut right, mut scope) = (logistic(right), logistic(scope));
     if message.words <= SHORT {
         // Where there are many phrases, they say what few words mean.
-        let few = (1.0 - message.phrases / FEW).clamp(0.0, 1.0);
+        let few = (1.5 - message.phrases / (2.0 * FEW)).clamp(0.0, 1.0);
         let size = (message.words + message.content) / 2.0;
         let alike = evidence[best].likeness.powf(few * SHORT / size.max(0.5));
         right = right.min(alike);
