@@ -7,6 +7,7 @@
 //! * [`message`], [`capabilities`] – what comes in, what goes out, what a channel can show;
 //! * [`conversation`] – the three fields of a conversation and the table of legal moves;
 //! * [`reading`] – what understanding makes of a message, and the trait it stands behind;
+//! * [`embedder`] – texts as vectors, where a model is at hand;
 //! * [`emotion`] – how a customer feels, and which words say so;
 //! * [`entity`] – numbers, money, days and addresses in a message;
 //! * [`action`] – calls to the outside that a flow asks for;
@@ -18,6 +19,7 @@ pub mod bus;
 pub mod capabilities;
 pub mod channel;
 pub mod conversation;
+pub mod embedder;
 pub mod emotion;
 pub mod entity;
 pub mod id;

@@ -106,9 +106,15 @@ pub enum Audience {
 pub struct Passage {
     pub article: String,
     pub title: String,
+    /// The headings it stands under within the article, outermost first.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub heading: String,
     pub text: String,
-    /// 0–1; under the pack's threshold it is not said.
+    /// How likely it is that it answers, 0–1; under the pack's threshold it is not said.
     pub confidence: f32,
+    /// What of the text the question named: from and to, counted in characters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub highlights: Vec<(u32, u32)>,
 }
 
 /// What to look for in the knowledge.

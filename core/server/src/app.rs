@@ -12,7 +12,7 @@ use tandem_api::ApiState;
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel as _, Stop};
 use tandem_channel_web::WebChannel;
-use tandem_domain::{AccountId, Timestamp, WorkspaceId, store::Store};
+use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
 use tandem_engine::{
     Engine, Parts, Site,
     actions::{Runner, Tools, http::Web},
@@ -20,7 +20,6 @@ use tandem_engine::{
     packs::PackSet,
 };
 use tandem_flow::diagnostic::Diagnostic;
-use tandem_understanding::PhraseTrainer;
 
 use crate::{
     config::{Config, Environment},
@@ -72,12 +71,16 @@ impl App {
         let bus = Arc::new(LocalBus::default());
         let stop = Stop::new();
 
+        let transport = tandem_net::Transport::system().context("no HTTP client can be made")?;
+        let trainer = crate::embedding::trainer(config, environment, &transport).await?;
+
         let mut sites = Vec::new();
         let mut packs = HashMap::new();
         let mut reloads = HashMap::new();
         for (name, workspace) in &config.workspaces {
             let id = WorkspaceId::new(name);
-            let (set, reloader) = open_pack(&id, &workspace.pack, store.clone()).await?;
+            let (set, reloader) =
+                open_pack(&id, &workspace.pack, store.clone(), trainer.clone()).await?;
             packs.insert(id.clone(), set.clone());
             reloads.insert(id.clone(), reloader);
             sites.push(Site {
@@ -89,7 +92,6 @@ impl App {
             let environment = environment.clone();
             Arc::new(move |name: &str| environment.get(name).map(str::to_owned))
         };
-        let transport = tandem_net::Transport::system().context("no HTTP client can be made")?;
         let web = Arc::new(Web::new(transport, lookup));
         let runner = Runner::new(
             packs,
@@ -207,6 +209,7 @@ async fn open_pack(
     workspace: &WorkspaceId,
     folder: &Path,
     store: Arc<dyn Store>,
+    trainer: Arc<dyn Trainer>,
 ) -> anyhow::Result<(Arc<PackSet>, Arc<Reloader>)> {
     let path = folder.to_path_buf();
     let loaded = tokio::task::spawn_blocking(move || tandem_flow::load::load_dir(&path))
@@ -219,7 +222,7 @@ async fn open_pack(
         }
         .into());
     };
-    let set = PackSet::open(workspace.clone(), store, Arc::new(PhraseTrainer), pack)
+    let set = PackSet::open(workspace.clone(), store, trainer, pack)
         .await
         .with_context(|| format!("the pack in {} cannot be opened", folder.display()))?;
     let set = Arc::new(set);

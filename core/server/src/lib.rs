@@ -2,12 +2,14 @@
 //!
 //! * [`cli`] – the commands, one file each;
 //! * [`config`] – settings; [`app`] – the house put together from them; `listen` – connections;
+//! * [`embedding`] – the model an operator may add;
 //! * [`reload`] – packs swapped as they are saved;
 //! * [`shop`] – the demo shop; [`lang`], [`logging`], [`metrics`] – small things all share.
 
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod embedding;
 pub mod lang;
 mod listen;
 pub mod logging;

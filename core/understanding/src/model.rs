@@ -13,9 +13,9 @@ use crate::{
     entities::Recogniser,
     emotion::Emotions,
     intent::{Intents, Reason},
+    knowledge::Knowledge,
     language::Languages,
     normalise::Normaliser,
-    search::Knowledge,
     tokens::StopWords,
 };
 
@@ -77,10 +77,14 @@ impl Trainer for PhraseTrainer {
 impl Model {
     fn train(tables: Tables, set: &TrainingSet) -> Self {
         Self {
-            knowledge: Knowledge::index(&set.articles, &tables.normaliser, &tables.stop),
+            knowledge: Knowledge::index(&set.articles),
             intents: Intents::train(set, &tables.normaliser, &tables.stop),
             tables,
         }
+    }
+
+    pub(crate) fn knowledge(&self) -> &Knowledge {
+        &self.knowledge
     }
 
     /// What speaks for which target in a text, likeliest first.
@@ -127,8 +131,6 @@ impl Understanding for Model {
     }
 
     fn retrieve(&self, query: &Query) -> Vec<Passage> {
-        let tables = &self.tables;
-        self.knowledge
-            .search(query, &tables.normaliser, &tables.stop)
+        self.knowledge.search(query)
     }
 }

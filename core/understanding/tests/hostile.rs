@@ -208,7 +208,7 @@ proptest! {
 
     #[test]
     fn any_article_is_cut(body in "([#*\\-0-9. `~>!\\[\\]()<_]{0,6}\\PC{0,30}\n){0,30}") {
-        for piece in tandem_understanding::passages::cut(&body) {
+        for piece in tandem_understanding::knowledge::passages::cut(&body) {
             prop_assert!(piece.text.chars().count() <= 700);
             prop_assert!(!piece.text.is_empty());
         }

@@ -119,6 +119,9 @@ pub(super) fn sense(config: &Config, tree: &Node) -> Vec<Problem> {
     }
     tokens(config, &mut found);
     limits(config, &mut found);
+    if let Some((path, en, zh)) = config.understanding.objection() {
+        found.say(path, en, zh);
+    }
     found.problems
 }
 

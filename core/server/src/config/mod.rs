@@ -2,7 +2,7 @@
 //!
 //! * [`Config`] – the settings themselves; `default.yaml` names each with its default;
 //! * [`env`] – overrides; [`secret`] – where secrets are kept; [`units`] – `30s`, `10mb`;
-//! * [`web`] – accounts of the web channel; [`wire`] – what engine and API are built with;
+//! * [`understanding`] – the embedding model; [`web`] – accounts of the web channel; [`wire`] – what engine and API are built with;
 //! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed.
 
 mod check;
@@ -12,6 +12,7 @@ mod problem;
 mod read;
 pub mod secret;
 mod tree;
+pub mod understanding;
 pub mod units;
 pub mod web;
 pub mod wire;
@@ -31,6 +32,7 @@ use tandem_api::Scope;
 pub use diagnostic::Diagnostic;
 pub use env::Environment;
 pub use secret::{Secret, SecretError, SecretText};
+pub use understanding::Understanding;
 pub use units::{Bytes, Listen, Span};
 pub use web::WebAccount;
 
@@ -60,6 +62,7 @@ pub struct Config {
     pub api: Api,
     pub log: Log,
     pub limits: Limits,
+    pub understanding: Understanding,
     pub secrets: Secrets,
     pub demo: Demo,
 }
@@ -222,6 +225,7 @@ impl Default for Config {
             api: Api::default(),
             log: Log::default(),
             limits: Limits::default(),
+            understanding: Understanding::default(),
             secrets: Secrets::default(),
             demo: Demo::default(),
         }
@@ -372,6 +376,14 @@ impl Config {
         for workspace in self.workspaces.values_mut() {
             workspace.pack = folder.join(&workspace.pack);
         }
+        let embedder = self.understanding.embedder.as_mut();
+        let mut of_embedder = None;
+        if let Some(embedder) = embedder {
+            if let Some(folder_of_model) = &mut embedder.model_dir {
+                *folder_of_model = folder.join(&*folder_of_model);
+            }
+            of_embedder = embedder.endpoint.as_mut().and_then(|e| e.api_key.as_mut());
+        }
         let accounts = self.channels.web.accounts.values_mut();
         let of_accounts = accounts.flat_map(|account| {
             let keys = account.keys.iter_mut().map(|key| &mut key.secret);
@@ -381,6 +393,7 @@ impl Config {
         for secret in of_accounts
             .chain(of_tokens)
             .chain(&mut self.secrets.seal_key)
+            .chain(of_embedder)
         {
             secret.rebase(folder);
         }

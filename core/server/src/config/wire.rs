@@ -109,6 +109,17 @@ impl Config {
         Ok(SealKey::new(&bytes).expect("32 bytes are a key"))
     }
 
+    /// The key of the embedding service, if there is one and it wants a key.
+    ///
+    /// # Errors
+    /// When it is not where the configuration says.
+    pub fn embedder_key(&self, env: &Environment) -> Result<Option<String>, WireError> {
+        let embedder = self.understanding.embedder.as_ref();
+        let secret = embedder.and_then(|e| e.endpoint.as_ref()?.api_key.as_ref());
+        let setting = || "understanding.embedder.endpoint.api_key".to_owned();
+        secret.map(|secret| found(secret, env, setting)).transpose()
+    }
+
     /// The web channel's settings for an account, by name.
     ///
     /// # Errors

@@ -1,0 +1,378 @@
+//! The embedding model an operator adds: opened or called as configured, kept between runs, and
+//! left out with a line in the log when it cannot be had.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use serde::Deserialize;
+use serde_json::json;
+use tandem_domain::{
+    embedder::{EmbedError, Embedder},
+    reading::Trainer,
+};
+use tandem_net::{Body, Client, Method, Policy, Request, Transport};
+use tandem_understanding::{
+    PhraseTrainer,
+    embedding::{Cached, EmbeddingTrainer},
+};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    time::Instant,
+};
+
+use crate::config::{Config, Environment, understanding::Endpoint, wire::WireError};
+
+/// Texts of one call to a service.
+const BATCH: usize = 64;
+/// Bytes of an answer: 64 vectors of 4,096 numbers are 6 MB as text.
+const MAX_ANSWER: usize = 16 << 20;
+/// Characters of a text that are sent.
+const MAX_CHARS: usize = 4_000;
+
+/// What packs are trained with: an embedder where one is configured and can be had.
+///
+/// # Errors
+/// When a service's key is not where the configuration says.
+pub async fn trainer(
+    config: &Config,
+    environment: &Environment,
+    transport: &Transport,
+) -> Result<Arc<dyn Trainer>, WireError> {
+    let Some(wanted) = &config.understanding.embedder else {
+        return Ok(Arc::new(PhraseTrainer));
+    };
+    let opened = match (&wanted.endpoint, &wanted.model_dir) {
+        (Some(endpoint), _) => {
+            let key = config.embedder_key(environment)?;
+            Service::new(endpoint, key, transport).map(|s| Arc::new(s) as Arc<dyn Embedder>)
+        }
+        (None, Some(folder)) => open(folder.clone()).await,
+        (None, None) => return Ok(Arc::new(PhraseTrainer)),
+    };
+    let embedder = match opened {
+        Ok(embedder) => embedder,
+        Err(error) => {
+            tracing::error!(%error, "Messages are understood by their words alone.");
+            return Ok(Arc::new(PhraseTrainer));
+        }
+    };
+    let cached = Arc::new(Cached::new(embedder, wanted.cache));
+    let kept = config.data_dir.join("embeddings.bin");
+    if let Ok(bytes) = tokio::fs::read(&kept).await {
+        let texts = cached.restore(&bytes);
+        tracing::info!(texts, "Vectors of an earlier run are at hand.");
+    }
+    let keeper = cached.clone();
+    let trainer = EmbeddingTrainer::new(Arc::new(OffWorker(cached))).after(move || {
+        if let Err(error) = keep(&kept, &keeper.to_bytes()) {
+            tracing::warn!(%error, file = %kept.display(), "The vectors could not be kept; they are made again at the next start.");
+        }
+    });
+    Ok(Arc::new(trainer))
+}
+
+#[cfg(feature = "embedding")]
+async fn open(folder: PathBuf) -> Result<Arc<dyn Embedder>, EmbedError> {
+    let opening =
+        tokio::task::spawn_blocking(move || tandem_understanding::embedding::Local::open(&folder));
+    let opened = opening
+        .await
+        .map_err(|error| EmbedError::Broken(error.to_string()))?;
+    opened.map(|model| Arc::new(model) as Arc<dyn Embedder>)
+}
+
+#[cfg(not(feature = "embedding"))]
+async fn open(folder: PathBuf) -> Result<Arc<dyn Embedder>, EmbedError> {
+    Err(EmbedError::Broken(format!(
+        "{}: this program was built without models of its own",
+        folder.display()
+    )))
+}
+
+/// Written beside and moved over, so that a crash leaves the old or the new file.
+fn keep(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let beside = file.with_extension("new");
+    std::fs::write(&beside, bytes)?;
+    std::fs::rename(beside, file)
+}
+
+/// Tells tokio before its worker is held up by a model or a service.
+struct OffWorker(Arc<dyn Embedder>);
+
+impl Embedder for OffWorker {
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let shared = Handle::try_current()
+            .is_ok_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
+        if shared {
+            tokio::task::block_in_place(|| self.0.embed(texts))
+        } else {
+            self.0.embed(texts)
+        }
+    }
+
+    fn dimensions(&self) -> usize {
+        self.0.dimensions()
+    }
+
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+/// A service that speaks OpenAI's embeddings: `POST {url}/embeddings {model, input: […]}`.
+pub struct Service {
+    client: Client,
+    url: String,
+    model: String,
+    key: Option<String>,
+    name: String,
+    timeout: Duration,
+    /// Known with the first answer.
+    dimensions: OnceLock<usize>,
+    runtime: Handle,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    index: Option<usize>,
+    embedding: Vec<f32>,
+}
+
+impl Service {
+    /// Calls nothing yet. Must be made within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`EmbedError::Broken`] when the address cannot be called at all.
+    pub fn new(
+        endpoint: &Endpoint,
+        key: Option<String>,
+        transport: &Transport,
+    ) -> Result<Self, EmbedError> {
+        let broken = |error: &dyn std::fmt::Display| EmbedError::Broken(error.to_string());
+        let url = url::Url::parse(&endpoint.url).map_err(|error| broken(&error))?;
+        let host = url.host_str().unwrap_or_default();
+        let host = match url.port_or_known_default() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let policy = Policy {
+            name: "embedder".to_owned(),
+            allow_private: endpoint.allow_private,
+            max_body: MAX_ANSWER,
+            timeout: endpoint.timeout.0,
+            retries: 1,
+            ..Policy::default()
+        };
+        let policy = policy.with_hosts([&host]).map_err(|error| broken(&error))?;
+        Ok(Self {
+            client: Client::with_transport(policy, transport),
+            url: format!("{}/embeddings", endpoint.url.trim_end_matches('/')),
+            model: endpoint.model.clone(),
+            key,
+            name: format!("{} at {host}", endpoint.model),
+            timeout: endpoint.timeout.0,
+            dimensions: OnceLock::new(),
+            runtime: Handle::current(),
+        })
+    }
+
+    async fn call(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let input: Vec<&str> = texts.iter().map(|text| short(text)).collect();
+        let mut request = Request::new(Method::POST, &self.url);
+        request.body =
+            Body::Json(json!({"model": self.model, "input": input, "encoding_format": "float"}));
+        request.idempotent = true;
+        if let Some(key) = &self.key {
+            let header = request.header("authorization", &format!("Bearer {key}"));
+            header.map_err(|error| EmbedError::Broken(error.to_string()))?;
+        }
+        let deadline = Instant::now() + self.timeout;
+        let response = self.client.send(&request, Some(deadline)).await;
+        let response = response.map_err(|error| EmbedError::Unavailable(error.to_string()))?;
+        if !response.is_success() {
+            return Err(EmbedError::Unavailable(format!(
+                "it answered {}",
+                response.status
+            )));
+        }
+        let answer = response
+            .json()
+            .map_err(|error| EmbedError::Answer(error.to_string()))?;
+        let answer: Answer = serde_json::from_value(answer)
+            .map_err(|error| EmbedError::Answer(error.to_string()))?;
+        self.sorted(answer, texts.len())
+    }
+
+    /// The vectors in the order of the texts, each of the length all have.
+    fn sorted(&self, answer: Answer, texts: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let mut rows: Vec<Option<Vec<f32>>> = vec![None; texts];
+        for (place, row) in answer.data.into_iter().enumerate() {
+            if let Some(slot) = rows.get_mut(row.index.unwrap_or(place)) {
+                *slot = Some(row.embedding);
+            }
+        }
+        let odd = || EmbedError::Answer("not one vector a text, all of one length".to_owned());
+        let rows: Option<Vec<Vec<f32>>> = rows.into_iter().collect();
+        let rows = rows.ok_or_else(odd)?;
+        let length = rows.first().map_or(0, Vec::len);
+        let known = *self.dimensions.get_or_init(|| length);
+        if length == 0 || rows.iter().any(|row| row.len() != known) {
+            return Err(odd());
+        }
+        Ok(rows)
+    }
+}
+
+impl Embedder for Service {
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        // A worker of a runtime with one thread would wait for itself.
+        let alone = Handle::try_current()
+            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
+        if alone {
+            return Err(EmbedError::Unavailable(
+                "no thread may wait for it here".to_owned(),
+            ));
+        }
+        let mut rows = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(BATCH) {
+            rows.extend(self.runtime.block_on(self.call(batch))?);
+        }
+        Ok(rows)
+    }
+
+    fn dimensions(&self) -> usize {
+        self.dimensions.get().copied().unwrap_or(0)
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn short(text: &str) -> &str {
+    let end = text.char_indices().nth(MAX_CHARS);
+    end.map_or(text, |(at, _)| &text[..at])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use axum::{
+        Json, Router,
+        http::{HeaderMap, StatusCode},
+        routing::post,
+    };
+    use serde_json::Value;
+
+    use super::*;
+    use crate::config::Span;
+
+    /// Answers with the length of each text, in turned order, to who has the key.
+    async fn service(status: StatusCode, asked: Arc<Mutex<Vec<Value>>>) -> String {
+        let answer = move |headers: HeaderMap, Json(body): Json<Value>| async move {
+            let texts = body["input"].as_array().unwrap().clone();
+            asked.lock().unwrap().push(body);
+            let allowed = headers["authorization"] == "Bearer secret";
+            let rows = texts.iter().enumerate().rev().map(|(index, text)| {
+                json!({"index": index, "embedding": [text.as_str().unwrap().len(), 1]})
+            });
+            let rows: Vec<Value> = rows.collect();
+            let status = if allowed {
+                status
+            } else {
+                StatusCode::UNAUTHORIZED
+            };
+            (status, Json(json!({"data": rows})))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/v1/embeddings", post(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}/v1/")
+    }
+
+    fn endpoint(url: String) -> Endpoint {
+        Endpoint {
+            url,
+            model: "small".to_owned(),
+            api_key: None,
+            timeout: Span::secs(20),
+            allow_private: true,
+        }
+    }
+
+    async fn embed(
+        service: Service,
+        texts: &'static [&'static str],
+    ) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let off = OffWorker(Arc::new(service));
+        tokio::task::spawn(async move { off.embed(texts) })
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn vectors_come_back_in_the_order_of_the_texts() {
+        let asked = Arc::default();
+        let url = service(StatusCode::OK, Arc::clone(&asked)).await;
+        let transport = Transport::system().unwrap();
+        let service = Service::new(&endpoint(url), Some("secret".to_owned()), &transport).unwrap();
+        let rows = embed(service, &["one", "three", ""]).await.unwrap();
+        assert_eq!(rows, [[3.0, 1.0], [5.0, 1.0], [0.0, 1.0]]);
+        assert_eq!(asked.lock().unwrap()[0]["model"], "small");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_service_that_refuses_is_unavailable() {
+        let url = service(StatusCode::OK, Arc::default()).await;
+        let transport = Transport::system().unwrap();
+        let without = Service::new(&endpoint(url.clone()), Some("wrong".to_owned()), &transport);
+        let refused = embed(without.unwrap(), &["x"]).await;
+        assert!(
+            matches!(refused, Err(EmbedError::Unavailable(_))),
+            "{refused:?}"
+        );
+        let public = Endpoint {
+            allow_private: false,
+            ..endpoint(url)
+        };
+        let guarded = Service::new(&public, Some("secret".to_owned()), &transport);
+        let refused = embed(guarded.unwrap(), &["x"]).await;
+        assert!(
+            matches!(refused, Err(EmbedError::Unavailable(_))),
+            "{refused:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn answers_that_do_not_fit_and_threads_that_may_not_wait_are_told() {
+        let transport = Transport::system().unwrap();
+        let made = |url: &str| Service::new(&endpoint(url.to_owned()), None, &transport).unwrap();
+        let service = made("http://127.0.0.1:9/v1");
+        assert!(matches!(
+            service.embed(&["x"]),
+            Err(EmbedError::Unavailable(_))
+        ));
+        let answers = [
+            json!({"data": []}),
+            json!({"data": [{"embedding": []}]}),
+            json!({"data": [{"index": 7, "embedding": [1.0]}]}),
+        ];
+        for answer in answers {
+            let answer = serde_json::from_value(answer).unwrap();
+            assert!(matches!(
+                service.sorted(answer, 1),
+                Err(EmbedError::Answer(_))
+            ));
+        }
+    }
+}
