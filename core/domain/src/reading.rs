@@ -1,6 +1,6 @@
 //! What understanding makes of a message before the stepper sees it.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -162,7 +162,7 @@ impl Default for Thresholds {
 /// A trained model. Pure: the same input gives the same reading; no I/O; never panics; its time
 /// is bounded by the message's length (input beyond 4,000 characters is not read) and does not
 /// grow with the number of stored conversations.
-pub trait Understanding: Send + Sync {
+pub trait Understanding: Any + Send + Sync {
     fn read(&self, text: &str, locale: &Locale) -> Reading;
     /// The same, where the customer's messages before this one are at hand, newest last: what is
     /// said again then shows in `Reading::emotion`. Only the last few are looked at.
@@ -181,4 +181,9 @@ pub trait Understanding: Send + Sync {
 /// Makes a model from a pack. Deterministic.
 pub trait Trainer: Send + Sync {
     fn train(&self, set: &TrainingSet) -> Arc<dyn Understanding>;
+    /// The same model, made with less work where one of an earlier version of the pack is at hand.
+    fn retrain(&self, set: &TrainingSet, before: &dyn Understanding) -> Arc<dyn Understanding> {
+        let _ = before;
+        self.train(set)
+    }
 }

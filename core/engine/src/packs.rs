@@ -74,7 +74,7 @@ impl PackSet {
     ) -> Result<Self, PackError> {
         let name = pack.name.clone();
         keep(&*store, &workspace, &pack).await?;
-        let current = Arc::new(train(trainer.clone(), pack).await);
+        let current = Arc::new(train(trainer.clone(), pack, None).await);
         Ok(Self {
             workspace,
             name,
@@ -108,7 +108,7 @@ impl PackSet {
                 model: old.current.model.clone(),
             }
         } else {
-            train(self.trainer.clone(), pack).await
+            train(self.trainer.clone(), pack, Some(old.current.model.clone())).await
         };
         let _swapping = self.lock();
         let old = self.view();
@@ -180,11 +180,18 @@ async fn keep(store: &dyn Store, workspace: &WorkspaceId, pack: &Pack) -> Result
 }
 
 /// Trains off the async workers: a large pack takes seconds.
-async fn train(trainer: Arc<dyn Trainer>, pack: Pack) -> Version {
+async fn train(
+    trainer: Arc<dyn Trainer>,
+    pack: Pack,
+    before: Option<Arc<dyn Understanding>>,
+) -> Version {
     let set = pack.training_set();
-    let model = tokio::task::spawn_blocking(move || trainer.train(&set))
-        .await
-        .expect("training a model does not panic");
+    let model = tokio::task::spawn_blocking(move || match before {
+        Some(before) => trainer.retrain(&set, &*before),
+        None => trainer.train(&set),
+    })
+    .await
+    .expect("training a model does not panic");
     Version {
         pack: Arc::new(pack),
         model,

@@ -9,9 +9,9 @@ use super::dot;
 /// Passes over the rows.
 const PASSES: usize = 12;
 /// What one number of a unit vector is worth before weights: vectors of length 1 are short.
-const SCALE: f32 = 16.0;
+const SCALE: f32 = 8.0;
 /// The penalty on the squared weights.
-const PENALTY: f32 = 1e-5;
+const PENALTY: f32 = 1e-3;
 /// The first step; it falls to nothing over the passes.
 const STEP: f32 = 0.05;
 

@@ -1,6 +1,7 @@
 //! A pack trained with an embedder: the words' reading and the vectors' side by side.
 
 use std::{
+    any::Any,
     collections::HashMap,
     sync::{
         Arc, OnceLock, Weak,
@@ -16,7 +17,7 @@ use tandem_domain::{
     },
 };
 
-use super::{Dense, EmbedError, Embedder, cosine};
+use super::{Dense, EmbedError, Embedder, cosine, scripts::Scripts};
 use crate::{
     knowledge::Knowledge,
     model::{Model, PhraseTrainer},
@@ -62,6 +63,8 @@ pub struct Lifted {
     /// The class of a target; a long tail of items has none.
     classes: Vec<Option<u32>>,
     knowledge: Knowledge,
+    /// Which scripts the model was seen to understand.
+    scripts: Scripts,
     /// Whether the last message had a vector, so that a failure is told once and not each time.
     fine: AtomicBool,
 }
@@ -143,8 +146,10 @@ impl EmbeddingTrainer {
             .filter_map(|((target, _), row)| Some((classes[*target as usize]?, row.clone())))
             .take(MAX_ROWS)
             .unzip();
+        let scripts = Scripts::seen(&texts, &rows);
         let phrases = texts.iter().zip(rows);
         Ok(Lifted {
+            scripts,
             dense: Dense::train(&taught, &labels),
             phrases: phrases
                 .map(|((target, text), row)| (*target, Box::from(*text), row))
@@ -185,7 +190,22 @@ impl EmbeddingTrainer {
 
 impl Trainer for EmbeddingTrainer {
     fn train(&self, set: &TrainingSet) -> Arc<dyn Understanding> {
-        let base = Arc::new(self.base.model(set));
+        self.serve(self.base.model(set), set)
+    }
+
+    fn retrain(&self, set: &TrainingSet, before: &dyn Understanding) -> Arc<dyn Understanding> {
+        let before: &dyn Any = before;
+        match before.downcast_ref::<Rising>() {
+            Some(before) => self.serve(self.base.update(set, &before.base), set),
+            None => self.train(set),
+        }
+    }
+}
+
+impl EmbeddingTrainer {
+    /// Serves by the words, and by meaning as soon as a thread has learned it.
+    fn serve(&self, base: Model, set: &TrainingSet) -> Arc<dyn Understanding> {
+        let base = Arc::new(base);
         let lifted = Arc::new(OnceLock::new());
         let (trainer, place) = (self.clone(), Arc::downgrade(&lifted));
         let (model, set) = (base.clone(), set.clone());
@@ -247,7 +267,7 @@ impl Understanding for Lifted {
 impl Lifted {
     /// The vector of a message, where there is one to be had.
     fn vector(&self, text: &str) -> Option<Vec<f32>> {
-        if text.trim().is_empty() {
+        if text.trim().is_empty() || !self.scripts.understands(text) {
             return None;
         }
         let vector = self.embedder.embed(&[text]);

@@ -5,6 +5,7 @@
 //! * [`Cached`] – any [`Embedder`] with what it said before at hand, in batches, for a bounded
 //!   number of callers;
 //! * [`Dense`] – a classifier over vectors;
+//! * `scripts` – which languages a model was seen to understand;
 //! * [`EmbeddingTrainer`] – trains a pack with an embedder, and without when it fails.
 //!
 //! The seam is [`tandem_domain::embedder::Embedder`]; a service over HTTP stands behind it too.
@@ -16,6 +17,7 @@ mod dense;
 mod lifted;
 #[cfg(feature = "local-model")]
 mod local;
+mod scripts;
 
 pub use cache::Cached;
 pub use dense::Dense;
