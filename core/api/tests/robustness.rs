@@ -368,7 +368,9 @@ async fn a_message_is_explained_and_nothing_else_happens() {
     assert_eq!(told.body["candidates"][0]["name"], "greet");
     assert_eq!(told.body["candidates"][0]["phrase"], "hello");
     assert_eq!(told.body["words"][0]["text"], "hello");
-    let none = explain(json!({"text": "quite another thing", "locale": "zh"})).to(&bench).await;
+    let none = explain(json!({"text": "quite another thing", "locale": "zh"}))
+        .to(&bench)
+        .await;
     assert_eq!(none.body["decision"], "none");
     let empty = explain(json!({"text": ""})).to(&bench).await;
     assert_eq!(empty.status, StatusCode::OK, "{}", empty.text);
@@ -376,6 +378,9 @@ async fn a_message_is_explained_and_nothing_else_happens() {
     is_an_error(&long, StatusCode::UNPROCESSABLE_ENTITY, "invalid");
     let typo = explain(json!({"txt": "hello"})).to(&bench).await;
     assert!(typo.status.is_client_error(), "{}", typo.text);
-    let talks = get("/api/v1/conversations").by("conversations:read").to(&bench).await;
+    let talks = get("/api/v1/conversations")
+        .by("conversations:read")
+        .to(&bench)
+        .await;
     assert_eq!(talks.body["items"].as_array().map(Vec::len), Some(0));
 }

@@ -1,4 +1,5 @@
 //! Clusters of unmatched questions: they find what is asked, keep their ids, and bear anything.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

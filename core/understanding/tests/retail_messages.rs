@@ -3,6 +3,7 @@
 //!
 //! The messages stand in `flows/retail/eval/messages.jsonl` and are none of the pack's phrases.
 //! `--nocapture` prints the figures; the floors are a little under what is reached.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

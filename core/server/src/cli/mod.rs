@@ -4,6 +4,7 @@
 
 mod chat;
 mod check;
+mod eval;
 mod graph;
 mod init;
 mod phrases;
@@ -72,6 +73,8 @@ enum Command {
     Check(check::Options),
     /// Play a pack's conversation tests.
     Test(test::Options),
+    /// Measure how well messages are understood, on a pack or on labelled messages.
+    Eval(eval::Options),
     /// Talk to a pack in the terminal.
     Chat(chat::Options),
     /// Draw a pack's flows.
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Some(Command::Serve(options)) => serve::run(&common, options),
         Some(Command::Check(options)) => check::run(&common, &options),
         Some(Command::Test(options)) => test::run(&common, &options),
+        Some(Command::Eval(options)) => eval::run(&common, &options),
         Some(Command::Chat(options)) => chat::run(&common, &options),
         Some(Command::Graph(options)) => graph::run(&common, &options),
         Some(Command::Trace(options)) => trace::run(&common, &options),

@@ -174,10 +174,10 @@ impl Clusters {
                 name.insert(*part, *id);
             }
         }
-        for place in 0..parts.len() {
-            if !name.contains_key(&parts[place]) {
+        for (place, part) in parts.iter().enumerate() {
+            if !name.contains_key(part) {
                 let id = self.open(self.groups[place].id);
-                name.insert(parts[place], id);
+                name.insert(*part, id);
             }
         }
         let mut went = BTreeMap::new();

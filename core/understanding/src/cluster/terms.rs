@@ -44,6 +44,12 @@ pub struct Word {
     pub unspaced: bool,
 }
 
+impl Default for Reader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Reader {
     #[must_use]
     pub fn new() -> Self {

@@ -428,7 +428,12 @@ fn value(run: &[char]) -> Option<f64> {
                 if section == 0.0 && total == 0.0 {
                     return None;
                 }
-                total = (total + section) * scale;
+                // 一亿三千万 adds to what a larger one closed, 一万亿 multiplies it.
+                if total >= scale {
+                    total += section * scale;
+                } else {
+                    total = (total + section) * scale;
+                }
                 section = 0.0;
             } else {
                 let digit = pending.take();
@@ -467,6 +472,7 @@ mod tests {
             ("二〇二五", 2025.0),
             ("十万", 100_000.0),
             ("一亿三千万", 130_000_000.0),
+            ("一万亿", 1e12),
             ("两千零五十", 2050.0),
             ("九千九百九十九", 9999.0),
         ] {
