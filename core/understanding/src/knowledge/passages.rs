@@ -35,29 +35,17 @@ enum Block {
 #[must_use]
 pub fn cut(markdown: &str) -> Vec<Piece> {
     let mut cutter = Cutter::default();
-    let mut headings: Vec<(usize, String)> = Vec::new();
     for block in Blocks::of(markdown) {
         if cutter.pieces.len() >= MAX_PASSAGES {
             break;
         }
         match block {
-            Block::Heading(level, title) => {
-                cutter.flush();
-                headings.retain(|(l, _)| *l < level);
-                headings.push((level, title));
-                cutter.headings = headings.iter().map(|(_, title)| title.clone()).collect();
-            }
+            Block::Heading(level, title) => cutter.heading(level, title),
             Block::Paragraph(text) => cutter.paragraph(&text),
             Block::Lines(lines) => cutter.lines(&lines),
         }
     }
-    cutter.flush();
-    // A heading over nothing is still something the article says.
-    if let (true, Some((_, title))) = (cutter.pieces.is_empty(), headings.pop()) {
-        cutter.headings.pop();
-        cutter.paragraph(&title);
-        cutter.flush();
-    }
+    cutter.close(0);
     cutter.pieces.truncate(MAX_PASSAGES);
     cutter.pieces
 }
@@ -65,13 +53,41 @@ pub fn cut(markdown: &str) -> Vec<Piece> {
 #[derive(Default)]
 struct Cutter {
     pieces: Vec<Piece>,
-    headings: Vec<String>,
+    headings: Vec<Heading>,
     text: String,
     /// The last line of `text`, where it may lead to a list.
     lead: Option<String>,
 }
 
+struct Heading {
+    level: usize,
+    title: String,
+    /// Whether a passage stands under it.
+    used: bool,
+}
+
 impl Cutter {
+    fn heading(&mut self, level: usize, title: String) {
+        self.close(level);
+        self.headings.push(Heading {
+            level,
+            title,
+            used: false,
+        });
+    }
+
+    /// Ends the sections of this level and below. A heading over nothing is still something the
+    /// article says.
+    fn close(&mut self, level: usize) {
+        self.flush();
+        while let Some(last) = self.headings.pop_if(|h| h.level >= level) {
+            if !last.used {
+                self.text = last.title;
+                self.flush();
+            }
+        }
+    }
+
     fn paragraph(&mut self, text: &str) {
         if !self.text.is_empty() && chars(&self.text) + chars(text) > FULL {
             self.flush();
@@ -123,10 +139,13 @@ impl Cutter {
         self.lead = None;
         let text = std::mem::take(&mut self.text);
         let mut rest = text.trim();
+        if !rest.is_empty() {
+            self.headings.iter_mut().for_each(|h| h.used = true);
+        }
         while !rest.is_empty() {
             let (head, tail) = rest.split_at(cut_at(rest));
             self.pieces.push(Piece {
-                headings: self.headings.clone(),
+                headings: self.headings.iter().map(|h| h.title.clone()).collect(),
                 text: head.trim().to_owned(),
             });
             rest = tail.trim();
