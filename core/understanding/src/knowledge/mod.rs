@@ -103,35 +103,61 @@ impl Knowledge {
         if articles.is_empty() {
             return Self::default();
         }
+        let unchanged = articles.len() == self.articles.len()
+            && articles
+                .iter()
+                .map(content_hash)
+                .eq(self.articles.iter().map(|s| s.hash));
+        if unchanged {
+            return Self {
+                vectors: None,
+                ..self.clone()
+            };
+        }
         let analyser = self.analyser.clone().unwrap_or_default();
         let mut known: HashMap<[u8; 32], Arc<Source>> = self
             .articles
             .iter()
             .map(|source| (source.hash, source.clone()))
             .collect();
-        let mut next = self.articles.iter().map(|s| s.key + 1).max().unwrap_or(0);
-        let mut sources = Vec::with_capacity(articles.len());
-        let mut fresh: Vec<(Arc<Source>, Vec<Fields>)> = Vec::new();
         let mut seen = HashSet::new();
-        for article in articles {
-            let hash = content_hash(article);
-            if !seen.insert(hash) {
-                continue;
-            }
-            if let Some(source) = known.remove(&hash) {
-                sources.push(source);
-            } else {
-                let (source, fields) = read(article, hash, next, &analyser);
-                next += 1;
-                sources.push(source.clone());
-                fresh.push((source, fields));
-            }
-        }
+        let plan: Vec<(&Article, [u8; 32], Option<Arc<Source>>)> = articles
+            .iter()
+            .map(|article| (article, content_hash(article)))
+            .filter(|(_, hash)| seen.insert(*hash))
+            .map(|(article, hash)| (article, hash, known.remove(&hash)))
+            .collect();
         let gone: Vec<u64> = known.values().map(|source| source.key).collect();
-        let index = if gone.is_empty() && fresh.is_empty() {
-            self.index.clone()
-        } else {
-            self.indexed(&gone, fresh, &sources, &analyser)
+        let mut next = self.articles.iter().map(|s| s.key + 1).max().unwrap_or(0);
+        let mut sources = Vec::with_capacity(plan.len());
+        // Read while they are indexed, so that no more than one article's terms are in memory.
+        let added = plan.iter().flat_map(|(article, hash, known)| {
+            let (source, fields) = match known {
+                Some(source) => (source.clone(), Vec::new()),
+                None => {
+                    next += 1;
+                    read(article, *hash, next - 1, &analyser)
+                }
+            };
+            sources.push(source);
+            fields
+        });
+        let index = match &self.index {
+            None => Passages::build(added).map(Some),
+            Some(index) => index.update(&gone, added),
+        };
+        let index = match index {
+            Ok(Some(index)) => Some(Arc::new(index)),
+            Ok(None) => return self.anew(articles),
+            Err(error) if self.index.is_some() => {
+                tracing::warn!(%error, "The index of the articles is built anew.");
+                return self.anew(articles);
+            }
+            Err(error) => {
+                // Memory is all it takes; without an index nothing is found, and nothing breaks.
+                tracing::error!(%error, "The articles cannot be indexed.");
+                None
+            }
         };
         let mut places = HashMap::new();
         for (article, source) in (0_u32..).zip(&sources) {
@@ -148,38 +174,12 @@ impl Knowledge {
         }
     }
 
-    fn indexed(
-        &self,
-        gone: &[u64],
-        fresh: Vec<(Arc<Source>, Vec<Fields>)>,
-        sources: &[Arc<Source>],
-        analyser: &Analyser,
-    ) -> Option<Arc<Passages>> {
-        if let Some(index) = &self.index {
-            let added = fresh
-                .iter()
-                .flat_map(|(source, _)| fields(source, analyser));
-            match index.update(gone, added) {
-                Ok(Some(index)) => return Some(Arc::new(index)),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "The index of the articles is built anew.");
-                }
-            }
-        }
-        let built = if self.articles.is_empty() {
-            Passages::build(fresh.into_iter().flat_map(|(_, fields)| fields))
-        } else {
-            Passages::build(sources.iter().flat_map(|source| fields(source, analyser)))
+    fn anew(&self, articles: &[Article]) -> Self {
+        let empty = Self {
+            analyser: self.analyser.clone(),
+            ..Self::default()
         };
-        match built {
-            Ok(index) => Some(Arc::new(index)),
-            Err(error) => {
-                // Memory is all it takes; without an index nothing is found, and nothing breaks.
-                tracing::error!(%error, "The articles cannot be indexed.");
-                None
-            }
-        }
+        empty.update(articles)
     }
 
     /// How many passages can be found.
