@@ -40,6 +40,8 @@ const MAX_TERMS: usize = 64;
 const PUT_FORWARD: usize = 40;
 /// Added to a rank when two rankings are fused, as in reciprocal rank fusion.
 const RANK: f32 = 10.0;
+/// A few passages say little of how rare a word is: they count as part of this many.
+const SMALLEST: f32 = 50.0;
 
 /// Searchable articles.
 #[derive(Clone, Debug, Default)]
@@ -82,6 +84,9 @@ struct Vectors {
     rows: Vec<Vec<f32>>,
 }
 
+/// An article, its hash, and what is known of it already.
+type Planned<'a> = (&'a Article, [u8; 32], Option<Arc<Source>>);
+
 /// A passage that was found, before it is told.
 struct Found {
     id: u64,
@@ -121,7 +126,7 @@ impl Knowledge {
             .map(|source| (source.hash, source.clone()))
             .collect();
         let mut seen = HashSet::new();
-        let plan: Vec<(&Article, [u8; 32], Option<Arc<Source>>)> = articles
+        let plan: Vec<Planned<'_>> = articles
             .iter()
             .map(|article| (article, content_hash(article)))
             .filter(|(_, hash)| seen.insert(*hash))
@@ -293,7 +298,7 @@ impl Knowledge {
         with_meaning: bool,
         by_meaning: &[(u64, f32)],
     ) -> Vec<Found> {
-        let count = index.len() as f32;
+        let count = (index.len() as f32).max(SMALLEST);
         let weights: Vec<(u64, f32)> = asked
             .iter()
             .map(|(term, part)| {
