@@ -120,9 +120,11 @@ async fn runs_out_of_room(disk: &dyn Disk) {
         .unwrap();
     let ann = server.visitor().await.unwrap();
     assert_eq!(ready(&server).await, (200, json!({"status": "ok"})));
-    let mut taken = Vec::new();
+    assert!(write(&ann, 0).await);
+    let mut taken = vec!["d0".to_owned()];
+    let first = page(&ann, "?wait=5000").await.remove(0);
     let mut refused = 0;
-    for n in 0.. {
+    for n in 1.. {
         assert!(n < 2_000, "the disk was never full");
         if write(&ann, n).await {
             taken.push(format!("d{n}"));
@@ -188,7 +190,7 @@ async fn runs_out_of_room(disk: &dyn Disk) {
     }
     assert_eq!(state, (503, json!({"status": disk.says()})));
     // The transcript so far, page by page.
-    let kept = everything(&ann).await;
+    let kept = everything(&ann, &first).await;
     let ids = own_ids(&kept);
     for id in &taken {
         assert_eq!(
@@ -219,7 +221,7 @@ async fn runs_out_of_room(disk: &dyn Disk) {
         state = ready(&server).await;
     }
     assert_eq!(state, (200, json!({"status": "ok"})));
-    let ids = own_ids(&everything(&ann).await);
+    let ids = own_ids(&everything(&ann, &first).await);
     for id in taken.iter().map(String::as_str).chain(["d200000"]) {
         assert_eq!(
             ids.iter().filter(|i| *i == id).count(),
@@ -229,22 +231,24 @@ async fn runs_out_of_room(disk: &dyn Disk) {
     }
 }
 
-/// The whole transcript: its pages are read from the beginning.
-async fn everything(visitor: &Visitor) -> Vec<Value> {
-    let mut lines: Vec<Value> = Vec::new();
-    // The nil id stands before every other.
-    let mut after = "00000000-0000-0000-0000-000000000000".to_owned();
+/// The transcript from this line on, which is its first.
+async fn everything(visitor: &Visitor, first: &Value) -> Vec<Value> {
+    let mut lines = vec![first.clone()];
     loop {
-        let url = format!("{}/web/web/messages?after={after}", visitor.url);
-        let page = reqwest::Client::new().get(url).bearer_auth(&visitor.token);
-        let page: Value = page.send().await.unwrap().json().await.unwrap();
-        let new = page["messages"].as_array().unwrap();
-        let Some(last) = new.last() else {
+        let after = lines[lines.len() - 1]["id"].as_str().unwrap();
+        let new = page(visitor, &format!("?after={after}")).await;
+        if new.is_empty() {
             return lines;
-        };
-        after = last["id"].as_str().unwrap().to_owned();
-        lines.extend(new.iter().cloned());
+        }
+        lines.extend(new);
     }
+}
+
+async fn page(visitor: &Visitor, query: &str) -> Vec<Value> {
+    let url = format!("{}/web/web/messages{query}", visitor.url);
+    let page = reqwest::Client::new().get(url).bearer_auth(&visitor.token);
+    let page: Value = page.send().await.unwrap().json().await.unwrap();
+    page["messages"].as_array().unwrap().clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -68,7 +68,9 @@ pub fn coerce(kind: &SlotKind, value: &Value) -> Result<Value, Invalid> {
             Value::Array(_) => Ok(value.clone()),
             other => Ok(Value::Array(vec![other.clone()])),
         },
-        SlotKind::Object | SlotKind::File { .. } => Ok(value.clone()),
+        SlotKind::Object if value.is_object() => Ok(value.clone()),
+        SlotKind::Object => Err(bad()),
+        SlotKind::File { .. } => Ok(value.clone()),
     }
 }
 

@@ -255,7 +255,11 @@ mod tests {
         assert!(chain.row(0)[2] > 0.5, "{:?}", chain.row(0));
         let mut apart = matrix(4, |i, j| if i / 2 == j / 2 { 0.4 } else { 0.0 });
         diffuse(&mut apart);
-        assert!(apart.row(0)[1] > 0.9 && apart.row(0)[2].abs() < 1e-6);
+        assert!(
+            apart.row(0)[1] > 0.75 && apart.row(0)[2].abs() < 1e-6,
+            "{:?}",
+            apart.row(0)
+        );
     }
 
     #[test]
