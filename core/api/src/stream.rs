@@ -33,6 +33,8 @@ const REPLAY: u64 = 10_000;
 const SWEEP: Duration = Duration::from_secs(15);
 /// A reader that takes nothing for this long is gone.
 const SEND: Duration = Duration::from_secs(10);
+/// How long the other side has to say goodbye too.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -124,7 +126,14 @@ async fn run(
         reason: reason.into(),
     };
     // Somebody who has left does not read why.
-    let _ = tokio::time::timeout(SEND, socket.send(Message::Close(Some(frame)))).await;
+    let said = tokio::time::timeout(SEND, socket.send(Message::Close(Some(frame)))).await;
+    if said.is_ok_and(|sent| sent.is_ok()) {
+        // What is left unread when a connection closes resets it, and the reason is lost.
+        let _ = tokio::time::timeout(FAREWELL, async {
+            while let Some(Ok(_)) = socket.recv().await {}
+        })
+        .await;
+    }
 }
 
 enum Ended {
