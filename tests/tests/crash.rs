@@ -7,9 +7,9 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
@@ -138,13 +138,25 @@ async fn a_hundred_kills_lose_and_double_nothing() {
 
     let url = Arc::new(RwLock::new(server.url.clone()));
     let enough = Arc::new(AtomicBool::new(false));
+    let taken = Arc::new(AtomicU64::new(0));
     let mut customers = Vec::new();
     for _ in 0..VISITORS {
         let visitor = server.visitor().await.unwrap();
-        customers.push(tokio::spawn(talk(visitor, url.clone(), enough.clone())));
+        customers.push(tokio::spawn(talk(
+            visitor,
+            url.clone(),
+            enough.clone(),
+            taken.clone(),
+        )));
     }
     for _ in 0..KILLS {
-        tokio::time::sleep(Duration::from_millis(20 + dice.below(180))).await;
+        // Some work first, however slow the machine, and then a moment of chance within it.
+        let wanted = taken.load(Ordering::SeqCst) + dice.below(8);
+        let patience = Instant::now() + Duration::from_secs(2);
+        while taken.load(Ordering::SeqCst) < wanted && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_micros(dice.below(60_000))).await;
         server.kill().await.unwrap();
         server.restart().await.unwrap();
         *url.write().await = server.url.clone();
@@ -213,13 +225,49 @@ async fn a_hundred_kills_lose_and_double_nothing() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_answered_before_a_kill_is_shown_at_once_when_it_is_asked_again() {
+    let pack = tempfile::tempdir().unwrap();
+    for (name, text) in PACK {
+        std::fs::write(pack.path().join(name), text).unwrap();
+    }
+    let mut server = Server::start_with(
+        env!("CARGO_BIN_EXE_tandem-under-test"),
+        pack.path(),
+        &[("LEDGER_URL", "http://127.0.0.1:9")],
+    )
+    .await
+    .unwrap();
+    let mut visitor = server.visitor().await.unwrap();
+    for (id, text) in [("m0", "start counting"), ("m1", "1")] {
+        let body = json!({"client_id": id, "text": text});
+        visitor.write(body).await.unwrap();
+    }
+    server.kill().await.unwrap();
+    server.restart().await.unwrap();
+    visitor.url.clone_from(&server.url);
+    let again = visitor.write(json!({"client_id": "m1", "text": "1"}));
+    // It would wait for ten seconds if it waited for the turn of long ago.
+    let said = tokio::time::timeout(Duration::from_secs(8), again)
+        .await
+        .expect("the answer is there already")
+        .unwrap();
+    assert!(said[0]["parts"].to_string().contains("Got 1."), "{said:?}");
+}
+
 /// Counts up, each number repeated under its id until the server has acknowledged it.
-async fn talk(mut visitor: Visitor, url: Arc<RwLock<String>>, enough: Arc<AtomicBool>) -> u64 {
+async fn talk(
+    mut visitor: Visitor,
+    url: Arc<RwLock<String>>,
+    enough: Arc<AtomicBool>,
+    taken: Arc<AtomicU64>,
+) -> u64 {
     let mut n = 0;
     insist(&mut visitor, &url, "m0", "start counting").await;
     while !enough.load(Ordering::SeqCst) {
         n += 1;
         insist(&mut visitor, &url, &format!("m{n}"), &n.to_string()).await;
+        taken.fetch_add(1, Ordering::SeqCst);
     }
     n
 }

@@ -204,10 +204,12 @@ impl Sink for MemorySink {
         _account: &Account,
         id: InboxId,
         _limit: Duration,
-    ) -> Option<Vec<Message>> {
+    ) -> Option<Arc<Vec<Message>>> {
         let inner = self.lock();
         let (lane, from, to) = inner.turns.get(&id)?;
-        Some(inner.lanes.get(lane)?.messages[*from..*to].to_vec())
+        Some(Arc::new(
+            inner.lanes.get(lane)?.messages[*from..*to].to_vec(),
+        ))
     }
 
     async fn transcript(

@@ -128,7 +128,7 @@ pub trait Sink: Send + Sync + 'static {
         account: &Account,
         id: InboxId,
         limit: Duration,
-    ) -> Option<Vec<Message>>;
+    ) -> Option<Arc<Vec<Message>>>;
 
     /// Public lines of the lane over all its conversations, oldest first. With `after`, the first
     /// `limit` lines after that one; without, the last `limit` lines. An `after` that the lane
@@ -331,7 +331,7 @@ impl Inbox {
     }
 
     /// See [`Sink::settled`].
-    pub async fn settled(&self, id: InboxId, limit: Duration) -> Option<Vec<Message>> {
+    pub async fn settled(&self, id: InboxId, limit: Duration) -> Option<Arc<Vec<Message>>> {
         self.sink.settled(&self.account, id, limit).await
     }
 

@@ -292,8 +292,11 @@ async fn write(
         Some(Accepted::Skipped) | None => return Err(Refusal::Empty.into()),
     };
     let messages = match paging.deadline() {
-        Some(deadline) => web.reply_to(&visitor, &client_id, id, deadline).await?,
-        None => Vec::new(),
+        Some(deadline) => {
+            let new = (!duplicate).then_some(id);
+            web.reply_to(&visitor, &client_id, new, deadline).await?
+        }
+        None => Arc::default(),
     };
     let lines = Lines {
         id: Some(id),
@@ -360,25 +363,29 @@ async fn grown(ear: &mut dyn tandem_domain::bus::Listener) -> bool {
 }
 
 impl Web {
-    /// The lines from the visitor's own up to the reply that has come by the deadline.
+    /// The lines from the visitor's own up to the reply that has come by the deadline. `new` is the
+    /// event if it came just now: one that came before may long be answered, and waiting for its
+    /// turn would be in vain.
     async fn reply_to(
         &self,
         visitor: &Visitor,
         client_id: &str,
-        id: InboxId,
+        new: Option<InboxId>,
         deadline: Instant,
-    ) -> Result<Vec<Message>, InboxError> {
-        let limit = deadline.saturating_duration_since(Instant::now());
-        let settled = self.inbox.settled(id, limit).await;
-        if let Some(lines) = settled.as_ref().filter(|lines| answers(lines)) {
-            return Ok(lines.clone());
+    ) -> Result<Arc<Vec<Message>>, InboxError> {
+        if let Some(id) = new {
+            let limit = deadline.saturating_duration_since(Instant::now());
+            let settled = self.inbox.settled(id, limit).await;
+            if let Some(lines) = settled.filter(|lines| answers(lines)) {
+                return Ok(lines);
+            }
         }
         // The turn said nothing yet (it waits for a service, or for a person), or nobody
         // remembers it: follow the transcript.
         let lane = self.shared.lane(&visitor.id);
         let mut ear = self.inbox.listen(lane);
         loop {
-            let lines = self.since(visitor, lane, client_id).await?;
+            let lines = Arc::new(self.since(visitor, lane, client_id).await?);
             if answers(&lines) || Instant::now() >= deadline {
                 return Ok(lines);
             }

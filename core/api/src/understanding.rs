@@ -6,9 +6,10 @@ use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
 use tandem_domain::{
     Locale,
+    emotion::Emotion,
     reading::{Candidate, Target, Thresholds},
 };
-use tandem_engine::explain::{Decision, Explanation, explain as explained};
+use tandem_engine::explain::{Decision, Explanation, Mention, explain as explained};
 use utoipa::ToSchema;
 
 use crate::{ApiState, auth::Caller, error::ApiError, extract::Input};
@@ -50,6 +51,14 @@ pub(crate) struct Explained {
     sentiment: f32,
     /// The words that show it.
     sentiment_words: Vec<String>,
+    /// `anger`, `anxiety`, `urgency`, `leaving`, `legal`, `safety`, `shouting` and `repetition`, each
+    /// 0–1, and the `reasons` that show them.
+    #[schema(value_type = Object)]
+    emotion: Emotion,
+    /// Numbers, days, addresses and the like, from left to right: the `text`, its `span` in bytes,
+    /// what `kind` it is of and the value that kind has.
+    #[schema(value_type = Vec<Object>)]
+    entities: Vec<Mention>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -108,6 +117,7 @@ impl From<Explanation> for Explained {
             decision,
             thresholds,
             words,
+            entities,
         } = explanation;
         Self {
             decision: match decision {
@@ -128,6 +138,8 @@ impl From<Explanation> for Explained {
             language: reading.language,
             sentiment: reading.sentiment,
             sentiment_words: reading.sentiment_words,
+            emotion: reading.emotion,
+            entities,
         }
     }
 }

@@ -30,9 +30,6 @@ pub struct Reading {
     /// Anger, hurry, threats and the like, and the words that show them.
     #[serde(default, skip_serializing_if = "Emotion::is_none")]
     pub emotion: Emotion,
-    /// Numbers, days, addresses and the like, from left to right.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub entities: Vec<Entity>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -169,6 +166,12 @@ pub trait Understanding: Any + Send + Sync {
     fn read_after(&self, text: &str, locale: &Locale, previous: &[&str]) -> Reading {
         let _ = previous;
         self.read(text, locale)
+    }
+    /// Numbers, days, addresses and the like in a text, from left to right. Apart from a reading,
+    /// because not every message's are asked for.
+    fn entities(&self, text: &str, locale: &Locale) -> Vec<Entity> {
+        let _ = (text, locale);
+        Vec::new()
     }
     /// Which confidences this model's readings suit, learned from the pack's phrases.
     fn thresholds(&self) -> Thresholds {

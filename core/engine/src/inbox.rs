@@ -84,10 +84,8 @@ impl Sink for Engine {
         _account: &Account,
         id: InboxId,
         limit: Duration,
-    ) -> Option<Vec<Message>> {
-        self.await_settled(id, limit)
-            .await
-            .map(|lines| (*lines).clone())
+    ) -> Option<Arc<Vec<Message>>> {
+        self.await_settled(id, limit).await
     }
 
     async fn transcript(

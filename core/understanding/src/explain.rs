@@ -8,6 +8,7 @@
 use serde::Serialize;
 use tandem_domain::{
     Locale,
+    entity::Entity,
     reading::{Candidate, Reading, Thresholds, Understanding},
 };
 
@@ -40,9 +41,18 @@ pub struct Weight {
     pub weight: f32,
 }
 
+/// An entity and the words that name it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Mention {
+    pub text: String,
+    #[serde(flatten)]
+    pub entity: Entity,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     pub reading: Reading,
+    pub entities: Vec<Mention>,
     pub decision: Decision,
     pub thresholds: Thresholds,
     /// In the order of the message; what tells nothing is left out.
@@ -55,6 +65,12 @@ pub fn explain(model: &dyn Understanding, text: &str, locale: &Locale) -> Explan
     let text: String = text.chars().take(MAX_CHARS).collect();
     let reading = model.read(&text, locale);
     let thresholds = model.thresholds();
+    let mention = |entity: Entity| Mention {
+        text: text.get(entity.span.clone()).unwrap_or_default().to_owned(),
+        entity,
+    };
+    let entities = model.entities(&text, locale);
+    let entities = entities.into_iter().map(mention).collect();
     let words = match reading.candidates.first() {
         Some(best) => weights(model, &text, locale, best),
         None => Vec::new(),
@@ -62,6 +78,7 @@ pub fn explain(model: &dyn Understanding, text: &str, locale: &Locale) -> Explan
     Explanation {
         decision: decide(&reading, &thresholds),
         reading,
+        entities,
         thresholds,
         words,
     }

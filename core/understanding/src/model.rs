@@ -4,6 +4,7 @@ use std::{any::Any, sync::Arc};
 
 use tandem_domain::{
     Locale,
+    entity::Entity,
     reading::{
         Candidate, Passage, Query, Reading, Thresholds, Trainer, TrainingSet, Understanding,
     },
@@ -138,7 +139,7 @@ impl Understanding for Model {
         self.read_after(text, locale, &[])
     }
 
-    fn read_after(&self, text: &str, locale: &Locale, previous: &[&str]) -> Reading {
+    fn read_after(&self, text: &str, _locale: &Locale, previous: &[&str]) -> Reading {
         let clean = self.tables.normaliser.clean(text);
         let tables = &self.tables;
         let mood = tables.emotions.of(&tables.normaliser, text, previous);
@@ -160,8 +161,11 @@ impl Understanding for Model {
             sentiment: mood.sentiment,
             sentiment_words: mood.words(),
             emotion: mood.emotion,
-            entities: self.tables.entities.read(text, locale),
         }
+    }
+
+    fn entities(&self, text: &str, locale: &Locale) -> Vec<Entity> {
+        self.tables.entities.read(text, locale)
     }
 
     fn thresholds(&self) -> Thresholds {

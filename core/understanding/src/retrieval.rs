@@ -5,13 +5,20 @@
 //! the time hardly grows with the number of phrases; the few phrases that gathered most are then
 //! compared whole.
 
+use std::cell::RefCell;
+
 use crate::features::Term;
 
 /// Postings read for one message.
 const BUDGET: usize = 1_500;
 /// Phrases compared whole.
 const COMPARED: usize = 10;
-const FREE: u32 = u32::MAX;
+
+thread_local! {
+    /// A place for each phrase's sum while one text is read; all zero between two. Every model of a
+    /// thread uses the same.
+    static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 #[derive(Debug, Default)]
 pub struct Phrases {
@@ -129,32 +136,30 @@ impl Phrases {
                 break;
             }
         }
-        // A table at most half full finds each phrase's sum at once.
-        let slots = (2 * (BUDGET - left)).next_power_of_two().max(2);
-        let mut table = vec![(FREE, 0.0_f32); slots];
-        let mut filled = Vec::new();
-        for (near, list) in lists {
-            for (phrase, weight) in list {
-                let mut slot = phrase.wrapping_mul(0x9E37_79B1) as usize & (slots - 1);
-                while table[slot].0 != *phrase {
-                    if table[slot].0 == FREE {
-                        table[slot].0 = *phrase;
-                        filled.push(slot);
-                        break;
-                    }
-                    slot = (slot + 1) & (slots - 1);
-                }
-                table[slot].1 += near * weight;
+        SUMS.with_borrow_mut(|sums| {
+            if sums.len() < self.rows.len() {
+                sums.resize(self.rows.len(), 0.0);
             }
-        }
-        filled
-            .into_iter()
-            .map(|slot| Hit {
-                phrase: table[slot].0,
-                similarity: table[slot].1,
-                likeness: 0.0,
-            })
-            .collect()
+            let mut hits = Vec::with_capacity(BUDGET - left);
+            for (near, list) in lists {
+                for (phrase, weight) in list {
+                    let sum = &mut sums[*phrase as usize];
+                    // Both factors are above zero, so a sum is zero once only.
+                    if *sum == 0.0 {
+                        hits.push(Hit {
+                            phrase: *phrase,
+                            similarity: 0.0,
+                            likeness: 0.0,
+                        });
+                    }
+                    *sum += near * weight;
+                }
+            }
+            for hit in &mut hits {
+                hit.similarity = std::mem::take(&mut sums[hit.phrase as usize]);
+            }
+            hits
+        })
     }
 }
 

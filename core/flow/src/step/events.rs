@@ -23,13 +23,13 @@ impl Run<'_> {
             .find(|b| b.token == token)
             .map(|b| b.label.clone());
         let words = known.as_deref().or(label).unwrap_or("").to_owned();
-        self.message = Map::new();
-        self.message
-            .insert("text".into(), Value::from(words.as_str()));
-        self.message.insert("sentiment".into(), Value::from(0));
+        let mut message = Map::new();
+        message.insert("text".into(), Value::from(words.as_str()));
+        message.insert("sentiment".into(), Value::from(0));
         for (name, _) in Emotion::default().levels() {
-            self.message.insert(name.into(), Value::from(0));
+            message.insert(name.into(), Value::from(0));
         }
+        self.message = Value::Object(message);
         if self.silent {
             self.tell_agent(&words);
             return;

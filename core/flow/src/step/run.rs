@@ -39,7 +39,8 @@ pub(super) struct Run<'a> {
     pub opening: Option<Words>,
     /// The frames that were handed to people stay silent, side frames apart.
     pub silent: bool,
-    pub message: Map,
+    /// What expressions know of the event's message: an object.
+    pub message: Value,
     /// Buttons the `clarify` pattern's words get.
     pub clarifying: Vec<(String, Press)>,
     /// Set while a press is judged whose flow lay under another.
@@ -81,7 +82,7 @@ impl<'a> Run<'a> {
             shown_this_turn: false,
             opening: None,
             silent: false,
-            message: Map::new(),
+            message: Value::Object(Map::new()),
             clarifying: Vec::new(),
             uncovered: None,
             ended: Map::new(),

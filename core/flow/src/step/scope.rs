@@ -96,7 +96,7 @@ impl Lookup for View<'_, '_> {
         }
         Some(match name {
             "it" => return self.place.it.as_ref().map(Cow::Borrowed),
-            "message" => Cow::Owned(Value::Object(run.message.clone())),
+            "message" => Cow::Borrowed(&run.message),
             "repair" => Cow::Owned(json!({
                 "count": run.state.repair.count,
                 "same_step": run.state.repair.same_step,

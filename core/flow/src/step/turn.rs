@@ -148,7 +148,7 @@ impl Run<'_> {
             // Without its script: `zh` of `zh-Hant`, so that one comparison serves.
             message.insert("language".into(), Value::from(language.language()));
         }
-        self.message = message;
+        self.message = Value::Object(message);
         if let Some(found) = reading
             .language
             .as_ref()

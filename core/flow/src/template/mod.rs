@@ -14,6 +14,7 @@
 mod analysis;
 mod dates;
 mod filters;
+mod quick;
 mod rewrite;
 mod value;
 mod words;
@@ -224,6 +225,8 @@ struct Compiled {
     analysis: Arc<Analysis>,
     /// A value (an expression, a single `{{ }}`) rather than text.
     value: bool,
+    /// The same as a comparison of numbers, where it is one.
+    quick: Option<quick::Quick>,
 }
 
 impl Default for Templates {
@@ -267,6 +270,7 @@ impl Templates {
         let analysis = analysis::of_expr(&tree)?;
         let rewritten = format!("{{% set {} = {} %}}", value::RESULT, rewrite::expr(&tree));
         let id = self.add(rewritten, analysis, true)?;
+        self.compiled[id as usize].quick = quick::Quick::of(&tree);
         Ok(Expr {
             id,
             source: Arc::from(source),
@@ -355,6 +359,7 @@ impl Templates {
             labels,
             analysis,
             value,
+            quick: None,
         });
         Ok(id)
     }
@@ -390,6 +395,10 @@ impl Templates {
 
     /// Whether a condition holds: what minijinja calls true (not none, false, zero or empty).
     pub fn test(&self, expr: &Expr, scope: &Scope<'_>) -> Result<bool, TemplateError> {
+        let quick = self.compiled[expr.id as usize].quick.as_ref();
+        if let Some(holds) = quick.and_then(|quick| quick.holds(scope.vars)) {
+            return Ok(holds);
+        }
         self.raw(expr.id, scope).map(|v| v.is_true())
     }
 
