@@ -111,6 +111,7 @@ fn read(c: &mut Criterion) {
         ("10 FAQ items", set(20, 10, 10)),
         ("100 FAQ items", set(20, 10, 100)),
         ("10,000 FAQ items", set(20, 10, 10_000)),
+        ("100,000 FAQ items", set(20, 10, 100_000)),
     ];
     for (name, set) in cases {
         let model = trainer.model(&set);
