@@ -159,7 +159,7 @@ async fn receive(request: Request, max: usize) -> Result<(String, Bytes), ApiErr
 
 /// Reads on and keeps nothing, up to four times what is taken: a browser that is hung up on while it
 /// sends sees a broken connection, not the answer.
-async fn hear_out(stream: &mut BodyDataStream, max: usize) {
+pub(crate) async fn hear_out(stream: &mut BodyDataStream, max: usize) {
     let mut left = max.saturating_mul(4);
     while let Some(Ok(chunk)) = stream.next().await {
         left = left.saturating_sub(chunk.len());

@@ -8,13 +8,13 @@ use std::{
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, Query, Request, State, rejection::BytesRejection},
+    extract::{ConnectInfo, DefaultBodyLimit, Query, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use futures::StreamExt as _;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tandem_channel_kit::{Accepted, Inbox, InboxError};
@@ -37,6 +37,8 @@ use crate::{
 
 /// Bytes of a request that is no upload; also of a frame.
 pub(crate) const BODY_MAX: usize = 64 * 1024;
+/// A quarter of what is still received of a body that is too large.
+const HEARD_OUT: usize = 1 << 20;
 /// Longest that a request may wait for an answer.
 const WAIT_MAX: Duration = Duration::from_secs(25);
 /// Longest that a request may take altogether, an upload aside.
@@ -59,7 +61,6 @@ pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
         .route(&format!("{base}/session"), post(session))
         .route(&format!("{base}/messages"), get(read).post(write))
         .route(&format!("{base}/socket"), get(socket::upgrade))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(middleware::from_fn(in_time))
         .route(
             &format!("{base}/files"),
@@ -169,7 +170,7 @@ struct SessionRequest {
 async fn session(
     State(web): State<Web>,
     peer: Peer,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Whole, ApiError>,
 ) -> Result<Response, ApiError> {
     let shared = &web.shared;
     let request: SessionRequest = parse(body)?;
@@ -274,7 +275,7 @@ async fn write(
     peer: Peer,
     Query(paging): Query<Paging>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Result<Whole, ApiError>,
 ) -> Result<Response, ApiError> {
     let shared = &web.shared;
     let visitor = shared.authorized(&headers)?;
@@ -459,13 +460,30 @@ impl axum::extract::FromRequestParts<Web> for Peer {
     }
 }
 
-fn parse<T: DeserializeOwned + Default>(
-    body: Result<Bytes, BytesRejection>,
-) -> Result<T, ApiError> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large("the request", BODY_MAX as u64),
-        _ => ApiError::from(Refusal::BadFrame),
-    })?;
+/// A request's body of at most [`BODY_MAX`] bytes. Of a longer one the rest is heard out, so that the
+/// client is told why and does not only see its connection break.
+struct Whole(Vec<u8>);
+
+impl axum::extract::FromRequest<Web> for Whole {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &Web) -> Result<Self, ApiError> {
+        let mut stream = request.into_body().into_data_stream();
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| ApiError::from(Refusal::BadFrame))?;
+            if body.len() + chunk.len() > BODY_MAX {
+                files::hear_out(&mut stream, HEARD_OUT).await;
+                return Err(ApiError::too_large("the request", BODY_MAX as u64));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self(body))
+    }
+}
+
+fn parse<T: DeserializeOwned + Default>(body: Result<Whole, ApiError>) -> Result<T, ApiError> {
+    let Whole(body) = body?;
     if body.is_empty() {
         return Ok(T::default());
     }

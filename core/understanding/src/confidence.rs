@@ -36,13 +36,15 @@ pub enum Equality {
 }
 
 impl Evidence {
-    /// The equality that counts. Where there are many phrases, the classifier knows what the
-    /// fillers tell, some phrases stand under the wrong target, and the same words decide nothing.
+    /// The equality that counts. What a business has written down is known word for word; where
+    /// it stands under two targets, they share. The same content words decide only where there are
+    /// few phrases: with many, the classifier knows what the fillers tell.
     #[must_use]
     pub fn says_the_same(&self) -> Equality {
-        match self.phrases > FEW {
-            true => Equality::None,
-            false => self.equality,
+        match self.equality {
+            Equality::Core if self.phrases <= FEW => Equality::Core,
+            Equality::Whole if self.phrases <= WRITTEN => Equality::Whole,
+            _ => Equality::None,
         }
     }
 }
@@ -68,6 +70,9 @@ const WHOLE_LEAD: f32 = 3.0;
 const CORE_LEAD: f32 = 1.0;
 /// More phrases than these are many.
 const FEW: f32 = 20.0;
+/// More than these nobody writes for one target, in two languages: they come from logs, and some
+/// stand under the wrong target.
+const WRITTEN: f32 = 60.0;
 /// Scores this close are level.
 const LEVEL: f32 = 1e-3;
 /// So few words may be the answer to a question: they start something only where a
