@@ -3,12 +3,14 @@
 //!
 //! * [`server`] – a server process: start, kill, start again on the same data;
 //! * [`visitor`] – a customer on the web channel; [`live`] – over a WebSocket;
+//! * [`command`] – the program run to its end;
 //! * [`packs`] – packs in folders of their own;
 //! * [`browser`] – Chromium with the widget;
 //! * [`require`] – what a test does where a tool it needs is missing;
 //! * [`fuzz`] – everything that reads bytes from outside, as functions of bytes.
 
 pub mod browser;
+pub mod command;
 pub mod fuzz;
 pub mod live;
 pub mod packs;

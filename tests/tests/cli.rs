@@ -1,29 +1,16 @@
 //! The commands as a user types them.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+use std::{path::Path, process::Output};
 
 use serde_json::Value;
-use tandem_tests::root;
+use tandem_tests::{
+    command::{self, err, out},
+    root,
+};
 
 fn tandem(args: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tandem-under-test"))
-        .args(args)
-        .current_dir(folder)
-        .env("LC_ALL", "C.UTF-8")
-        .output()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    command::run(env!("CARGO_BIN_EXE_tandem-under-test"), args, folder)
 }
 
 #[test]

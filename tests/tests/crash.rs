@@ -7,16 +7,17 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_tests::{server::Server, visitor::Visitor};
-use tokio::sync::RwLock;
+use tandem_tests::{packs, server::Server, visitor::Visitor};
+use tempfile::TempDir;
+use tokio::sync::{RwLock, watch};
 
 const KILLS: u32 = 100;
 const VISITORS: usize = 8;
@@ -107,6 +108,13 @@ impl Dice {
     }
 }
 
+async fn start(ledger: &str) -> (Server, TempDir) {
+    let pack = packs::folder(PACK);
+    let binary = env!("CARGO_BIN_EXE_tandem-under-test");
+    let server = Server::start_with(binary, pack.path(), &[("LEDGER_URL", ledger)]).await;
+    (server.unwrap(), pack)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_kills_lose_and_double_nothing() {
     let seed = std::env::var("TANDEM_SEED")
@@ -124,21 +132,11 @@ async fn a_hundred_kills_lose_and_double_nothing() {
         .with_state(ledger.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    let pack = tempfile::tempdir().unwrap();
-    for (name, text) in PACK {
-        std::fs::write(pack.path().join(name), text).unwrap();
-    }
-    let mut server = Server::start_with(
-        env!("CARGO_BIN_EXE_tandem-under-test"),
-        pack.path(),
-        &[("LEDGER_URL", &ledger_url)],
-    )
-    .await
-    .unwrap();
+    let (mut server, _pack) = start(&ledger_url).await;
 
     let url = Arc::new(RwLock::new(server.url.clone()));
     let enough = Arc::new(AtomicBool::new(false));
-    let taken = Arc::new(AtomicU64::new(0));
+    let (taken, mut seen) = watch::channel(0_u64);
     let mut customers = Vec::new();
     for _ in 0..VISITORS {
         let visitor = server.visitor().await.unwrap();
@@ -151,11 +149,9 @@ async fn a_hundred_kills_lose_and_double_nothing() {
     }
     for _ in 0..KILLS {
         // Some work first, however slow the machine, and then a moment of chance within it.
-        let wanted = taken.load(Ordering::SeqCst) + dice.below(8);
-        let patience = Instant::now() + Duration::from_secs(2);
-        while taken.load(Ordering::SeqCst) < wanted && Instant::now() < patience {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let wanted = *seen.borrow() + dice.below(8);
+        let worked = seen.wait_for(|taken| *taken >= wanted);
+        let _ = tokio::time::timeout(Duration::from_secs(2), worked).await;
         tokio::time::sleep(Duration::from_micros(dice.below(60_000))).await;
         server.kill().await.unwrap();
         server.restart().await.unwrap();
@@ -227,17 +223,7 @@ async fn a_hundred_kills_lose_and_double_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_answered_before_a_kill_is_shown_at_once_when_it_is_asked_again() {
-    let pack = tempfile::tempdir().unwrap();
-    for (name, text) in PACK {
-        std::fs::write(pack.path().join(name), text).unwrap();
-    }
-    let mut server = Server::start_with(
-        env!("CARGO_BIN_EXE_tandem-under-test"),
-        pack.path(),
-        &[("LEDGER_URL", "http://127.0.0.1:9")],
-    )
-    .await
-    .unwrap();
+    let (mut server, _pack) = start("http://127.0.0.1:9").await;
     let mut visitor = server.visitor().await.unwrap();
     for (id, text) in [("m0", "start counting"), ("m1", "1")] {
         let body = json!({"client_id": id, "text": text});
@@ -260,14 +246,14 @@ async fn talk(
     mut visitor: Visitor,
     url: Arc<RwLock<String>>,
     enough: Arc<AtomicBool>,
-    taken: Arc<AtomicU64>,
+    taken: watch::Sender<u64>,
 ) -> u64 {
     let mut n = 0;
     insist(&mut visitor, &url, "m0", "start counting").await;
     while !enough.load(Ordering::SeqCst) {
         n += 1;
         insist(&mut visitor, &url, &format!("m{n}"), &n.to_string()).await;
-        taken.fetch_add(1, Ordering::SeqCst);
+        taken.send_modify(|taken| *taken += 1);
     }
     n
 }

@@ -1,30 +1,13 @@
 //! `tandem eval` and `tandem trace --explain` as a user types them.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fmt::Write as _, fs, path::Path, process::Output};
 
 use serde_json::{Value, json};
+use tandem_tests::command::{self, err, out};
 
 fn tandem(args: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tandem-under-test"))
-        .args(args)
-        .current_dir(folder)
-        .env("LC_ALL", "C.UTF-8")
-        .output()
-        .unwrap()
-}
-
-fn out(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn err(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    command::run(env!("CARGO_BIN_EXE_tandem-under-test"), args, folder)
 }
 
 fn json_of(args: &[&str], folder: &Path) -> Value {

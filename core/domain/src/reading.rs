@@ -169,10 +169,7 @@ pub trait Understanding: Any + Send + Sync {
     }
     /// Numbers, days, addresses and the like in a text, from left to right. Apart from a reading,
     /// because not every message's are asked for.
-    fn entities(&self, text: &str, locale: &Locale) -> Vec<Entity> {
-        let _ = (text, locale);
-        Vec::new()
-    }
+    fn entities(&self, text: &str, locale: &Locale) -> Vec<Entity>;
     /// Which confidences this model's readings suit, learned from the pack's phrases.
     fn thresholds(&self) -> Thresholds {
         Thresholds::default()

@@ -3,9 +3,9 @@
 //! Two questions are kept apart: is the best target right, and does the message mean anything
 //! this pack knows. Each is a logistic function of what speaks for the best target, of its lead
 //! over the second, and of the message. What lies between the two is shared by the other targets,
-//! so all confidences and `out_of_scope` sum to one. The coefficients come from
-//! `examples/measure.rs`, run with `--fit`: several sets in both languages at one to all phrases
-//! a target, with whole targets left out as what is out of scope.
+//! so all confidences and `out_of_scope` sum to one. The general coefficients
+//! were fitted on several sets in both languages at one to all phrases a target, with whole targets
+//! left out as what is out of scope; a pack corrects them by its own phrases.
 
 use crate::intent::calibration::{Calibration, Judged};
 

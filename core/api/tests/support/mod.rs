@@ -22,6 +22,7 @@ use tandem_domain::{
     action::{Action, ActionError, Meta, Ran, Request as ActionRequest},
     capabilities::{Capabilities, Limit, Unit},
     channel::{Receipt, SendError},
+    entity::Entity,
     message::{Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
     reading::{Candidate, Passage, Query, Reading, Trainer, TrainingSet, Understanding},
 };
@@ -431,6 +432,10 @@ impl Understanding for Known {
             candidates,
             ..Reading::default()
         }
+    }
+
+    fn entities(&self, _: &str, _: &Locale) -> Vec<Entity> {
+        Vec::new()
     }
 
     fn retrieve(&self, _: &Query) -> Vec<Passage> {

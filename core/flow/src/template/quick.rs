@@ -12,7 +12,7 @@ use tandem_domain::Value;
 use super::Lookup;
 
 /// Whole numbers beyond this are not exact as a float.
-const EXACT: i64 = 1 << 53;
+const EXACT: u64 = 1 << 53;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Quick {
@@ -158,7 +158,7 @@ fn number(value: &Value) -> Option<f64> {
         return None;
     };
     match number.as_i64() {
-        Some(whole) if whole.abs() <= EXACT => Some(whole as f64),
+        Some(whole) if whole.unsigned_abs() <= EXACT => Some(whole as f64),
         Some(_) => None,
         None if number.is_f64() => number.as_f64(),
         None => None,

@@ -331,6 +331,7 @@ fn a_quick_condition_says_what_the_machine_says() {
         "1.0",
         "-0.6",
         "9007199254740993",
+        "-9223372036854775808",
         "true",
         "null",
         "\"\"",

@@ -125,23 +125,27 @@ pub(super) fn sense(config: &Config, tree: &Node) -> Vec<Problem> {
     found.problems
 }
 
+/// Whether a text is where a site or a service begins: nothing behind its path, nobody's name in it.
+pub(super) fn is_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    })
+}
+
 fn server(config: &Config, found: &mut Found<'_>) {
-    if let Some(text) = &config.server.public_url {
-        let good = url::Url::parse(text).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.has_host()
-                && url.query().is_none()
-                && url.fragment().is_none()
-                && url.username().is_empty()
-                && url.password().is_none()
-        });
-        if !good {
-            found.say(
-                &["server", "public_url"],
-                "this is no address of a site: write it as https://help.example.com",
-                "这不是网站地址：请写成 https://help.example.com",
-            );
-        }
+    if let Some(text) = &config.server.public_url
+        && !is_address(text)
+    {
+        found.say(
+            &["server", "public_url"],
+            "this is no address of a site: write it as https://help.example.com",
+            "这不是网站地址：请写成 https://help.example.com",
+        );
     }
     if !(1024..=64 << 20).contains(&config.server.body_limit.0) {
         found.say(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, Span};
+use super::{Secret, Span, check::is_address};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -79,15 +79,7 @@ impl Understanding {
             ));
         }
         let endpoint = embedder.endpoint.as_ref()?;
-        let address = url::Url::parse(&endpoint.url).is_ok_and(|url| {
-            matches!(url.scheme(), "http" | "https")
-                && url.has_host()
-                && url.query().is_none()
-                && url.fragment().is_none()
-                && url.username().is_empty()
-                && url.password().is_none()
-        });
-        if !address {
+        if !is_address(&endpoint.url) {
             return Some((
                 &["understanding", "embedder", "endpoint", "url"],
                 "this is no address of a service: write it as https://api.example.com/v1",

@@ -1,8 +1,7 @@
 //! A linear classifier over vectors: softmax regression with a quadratic penalty.
 //!
-//! It begins at the discriminant of class means under one shared, shrunk covariance, which has a
-//! closed form, and is then fitted by passes of stochastic gradient descent in an order that is
-//! always the same. Equal rows give equal weights.
+//! It begins at the class means, less the mean of all, and is then fitted by passes of stochastic
+//! gradient descent in an order that is always the same. Equal rows give equal weights.
 
 use super::dot;
 

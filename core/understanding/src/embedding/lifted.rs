@@ -11,6 +11,7 @@ use std::{
 
 use tandem_domain::{
     Locale,
+    entity::Entity,
     reading::{
         Audience, Candidate, Passage, Query, Reading, Target, Thresholds, Trainer, TrainingSet,
         Understanding,
@@ -232,6 +233,10 @@ impl Understanding for Rising {
         }
     }
 
+    fn entities(&self, text: &str, locale: &Locale) -> Vec<Entity> {
+        self.base.entities(text, locale)
+    }
+
     fn thresholds(&self) -> Thresholds {
         self.base.thresholds()
     }
@@ -251,6 +256,10 @@ impl Understanding for Lifted {
 
     fn read_after(&self, text: &str, locale: &Locale, previous: &[&str]) -> Reading {
         self.lift(self.base.read_after(text, locale, previous), text)
+    }
+
+    fn entities(&self, text: &str, locale: &Locale) -> Vec<Entity> {
+        self.base.entities(text, locale)
     }
 
     fn thresholds(&self) -> Thresholds {
@@ -443,6 +452,11 @@ mod tests {
         assert_eq!(best(&model, "any news of the shipment"), target("track"));
         assert_eq!(best(&model, "will we be reimbursed"), target("refund"));
         assert_eq!(best(&model, "parcel late"), target("track"));
+        let (text, locale) = ("12 lamps on Monday", Locale::new("en"));
+        let entities = model.entities(text, &locale);
+        assert!(!entities.is_empty());
+        let rising = EmbeddingTrainer::new(Arc::new(Topics::default())).train(&set());
+        assert_eq!(rising.entities(text, &locale), entities);
     }
 
     #[test]

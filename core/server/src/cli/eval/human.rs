@@ -81,7 +81,7 @@ fn read(
     let name = match name {
         "cross_validation" => lang.pick(
             "The pack's phrases, each read by what was learned from the others",
-            "场景包自身的说法，每条由其余说法训练后识别",
+            "业务包自身的说法，每条由其余说法训练后识别",
         ),
         other => other,
     };

@@ -346,7 +346,7 @@ fn of_pack(
     if labels(&phrases) < 2 {
         bail!(common.lang().pick(
             "the pack has fewer than two flows or FAQ items with phrases: there is nothing to tell apart",
-            "场景包里带说法的流程或问答不足两个，没有可区分的内容",
+            "业务包里带说法的流程或问答不足两个，没有可区分的内容",
         ));
     }
     let locale = options.locale.as_deref().map_or_else(
@@ -441,7 +441,7 @@ fn known_labels(common: &Common, data: &Data, phrases: &[Row]) -> anyhow::Result
             .unwrap_or_default();
         bail!(common.lang().pick(
             format!("the pack has no `{label}` that phrases lead to; did you mean `{near}`? A message that means none has a split that begins with oos_"),
-            format!("场景包中没有说法指向 `{label}`；是否想写 `{near}`？不属于任何一类的消息，split 以 oos_ 开头"),
+            format!("业务包中没有说法指向 `{label}`；是否想写 `{near}`？不属于任何一类的消息，split 以 oos_ 开头"),
         ));
     }
     Ok(())
