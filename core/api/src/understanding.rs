@@ -37,6 +37,9 @@ pub(crate) struct Explained {
     decision: &'static str,
     /// Best first.
     candidates: Vec<Likely>,
+    /// A second wish of the message; `candidates` then speaks of the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also: Option<Likely>,
     /// How sure it is that none of the pack's flows and FAQ items is meant, 0–1.
     out_of_scope: f32,
     /// What each word carries of the best candidate's confidence: what is lost without it. Below
@@ -126,6 +129,7 @@ impl From<Explanation> for Explained {
                 Decision::None => "none",
             },
             candidates: reading.candidates.into_iter().map(Likely::from).collect(),
+            also: reading.also.map(|wish| Likely::from(wish.candidate)),
             out_of_scope: reading.out_of_scope,
             words: words
                 .into_iter()

@@ -18,6 +18,10 @@ pub struct Reading {
     /// What it may mean, best first; `confidence` of all candidates sums to at most 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<Candidate>,
+    /// A second wish of the message: "cancel it, and where is my refund?" `candidates` then speaks
+    /// of the main one alone, and this is a probability of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<Wish>,
     /// How sure understanding is that none of the pack's targets is meant, 0–1.
     #[serde(default)]
     pub out_of_scope: f32,
@@ -40,6 +44,24 @@ pub struct Candidate {
     /// The nearest example, for `trace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phrase: Option<String>,
+}
+
+/// What a message wants beside what it mainly wants.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wish {
+    #[serde(flatten)]
+    pub candidate: Candidate,
+    /// It is said before the main wish.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before: bool,
+}
+
+impl Reading {
+    /// The likeliest of each wish: the main one's, and the second's where there is one.
+    pub fn wishes(&self) -> impl Iterator<Item = &Candidate> {
+        let also = self.also.as_ref().map(|wish| &wish.candidate);
+        self.candidates.first().into_iter().chain(also)
+    }
 }
 
 /// Something a phrase can lead to.

@@ -32,6 +32,8 @@ pub struct Pack {
     /// The pack's own, then the shipped patterns it does not override.
     pub flows: IndexMap<String, Flow>,
     pub triggers: Vec<Trigger>,
+    /// Phrases that none of the pack's targets is meant by.
+    pub out_of_scope: Phrases,
     pub connections: IndexMap<String, Connection>,
     pub skills: Vec<String>,
     pub hours: IndexMap<String, Hours>,

@@ -19,10 +19,11 @@ pub(crate) fn training_set(pack: &Pack) -> TrainingSet {
     for (place, trigger) in pack.triggers.iter().enumerate() {
         add(&mut examples, &Target::Trigger(place), &trigger.phrases);
     }
+    let out_of_scope = pack.out_of_scope.0.values().flatten();
     TrainingSet {
         locales: pack.locales.clone(),
         examples,
-        out_of_scope: Vec::new(),
+        out_of_scope: out_of_scope.map(|(text, _)| text.clone()).collect(),
         articles: pack.articles.clone(),
     }
 }

@@ -6,14 +6,14 @@ use tandem_domain::{
     Locale,
     entity::Entity,
     reading::{
-        Candidate, Passage, Query, Reading, Thresholds, Trainer, TrainingSet, Understanding,
+        Candidate, Passage, Query, Reading, Thresholds, Trainer, TrainingSet, Understanding, Wish,
     },
 };
 
 use crate::{
     emotion::Emotions,
     entities::Recogniser,
-    intent::{Intents, Reason},
+    intent::{Intents, Reason, Reasons},
     knowledge::Knowledge,
     language::Languages,
     normalise::Normaliser,
@@ -114,11 +114,19 @@ impl Model {
         &self.knowledge
     }
 
-    /// What speaks for which target in a text, likeliest first.
+    /// What a text wants, and what speaks for it.
     #[must_use]
-    pub fn reasons(&self, text: &str) -> Vec<Reason> {
+    pub fn reasons(&self, text: &str) -> Reasons {
         let clean = self.tables.normaliser.clean(text);
         self.intents.reasons(&clean, &self.tables.stop)
+    }
+}
+
+fn candidate(reason: Reason) -> Candidate {
+    Candidate {
+        target: reason.target,
+        confidence: reason.confidence,
+        phrase: reason.phrase,
     }
 }
 
@@ -144,19 +152,20 @@ impl Understanding for Model {
         let tables = &self.tables;
         let mood = tables.emotions.of(&tables.normaliser, text, previous);
         let reasons = self.intents.reasons(&clean, &tables.stop);
-        let meant: f32 = reasons.iter().map(|r| r.confidence).sum();
+        let meant: f32 = reasons.main.iter().map(|r| r.confidence).sum();
         Reading {
             language: tables.languages.of(text),
             candidates: reasons
+                .main
                 .into_iter()
                 .filter(|r| r.confidence >= LEAST)
                 .take(MAX_CANDIDATES)
-                .map(|r| Candidate {
-                    target: r.target,
-                    confidence: r.confidence,
-                    phrase: r.phrase,
-                })
+                .map(candidate)
                 .collect(),
+            also: reasons.also.map(|(also, before)| Wish {
+                candidate: candidate(also),
+                before,
+            }),
             out_of_scope: (1.0 - meant).clamp(0.0, 1.0),
             sentiment: mood.sentiment,
             sentiment_words: mood.words(),

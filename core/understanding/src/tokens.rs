@@ -176,6 +176,79 @@ fn clause_end(text: &str) -> usize {
     text.len()
 }
 
+/// Words that join two wishes, in a cleaned text.
+const JOINING_EN: [&str; 8] = ["and", "also", "plus", "then", "but", "btw", "besides", "oh"];
+const JOINING_ZH: [&str; 13] = [
+    "还有",
+    "另外",
+    "顺便",
+    "再就是",
+    "对了",
+    "同时",
+    "并且",
+    "而且",
+    "然后",
+    "以及",
+    "此外",
+    "外加",
+    "再帮我",
+];
+
+/// Where a text can be cut in two: the end of the left piece and the start of the right one, at
+/// marks, at gaps between Chinese characters and at joining words, which belong to neither.
+pub fn cuts(clean: &str) -> impl Iterator<Item = (usize, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        while at < clean.len() {
+            let from = at;
+            let length = joint(clean, at);
+            if length == 0 {
+                at += clean[at..].chars().next().map_or(1, char::len_utf8);
+                continue;
+            }
+            at += length;
+            // `, and also ` is one joint.
+            while let n @ 1.. = joint(clean, at) {
+                at += n;
+            }
+            let sides = (clean[..from].trim(), clean[at..].trim());
+            if !sides.0.is_empty() && !sides.1.is_empty() {
+                return Some((from, at));
+            }
+        }
+        None
+    })
+}
+
+/// The length of a mark, a gap or a joining word that begins at a place; 0 where there is none.
+fn joint(text: &str, at: usize) -> usize {
+    let rest = &text[at..];
+    let before = text[..at].chars().next_back();
+    let Some(first) = rest.chars().next() else {
+        return 0;
+    };
+    if clause_end(rest) == 0 {
+        return first.len_utf8();
+    }
+    if first == ' ' {
+        let parted = before.is_some_and(normalise::is_unspaced);
+        let parts = rest[1..].chars().next().is_some_and(normalise::is_unspaced);
+        let after = before.is_some_and(|c| clause_end(c.encode_utf8(&mut [0; 4])) == 0);
+        return usize::from((parted && parts) || after);
+    }
+    if normalise::is_unspaced(first) {
+        let joining = JOINING_ZH.iter().find(|word| rest.starts_with(**word));
+        return joining.map_or(0, |word| word.len());
+    }
+    if before.is_none_or(|c| c == ' ' || clause_end(c.encode_utf8(&mut [0; 4])) == 0) {
+        let end = rest.find(' ').unwrap_or(rest.len());
+        if JOINING_EN.contains(&rest[..end].trim_end_matches(',')) {
+            return (end + 1).min(rest.len());
+        }
+    }
+    0
+}
+
 /// The key of a word without an English plural, so that `parcels` meets `parcel`.
 #[must_use]
 pub fn stem(word: &str) -> u64 {
@@ -351,5 +424,48 @@ mod tests {
     fn clauses_are_parted_at_marks_but_not_within_numbers() {
         let parts: Vec<_> = clauses("it costs 4.95. why? 退货,谢谢。").collect();
         assert_eq!(parts, ["it costs 4.95", "why", "退货", "谢谢"]);
+    }
+
+    #[test]
+    fn a_text_can_be_cut_at_marks_gaps_and_joining_words() {
+        let halves = |text: &'static str| -> Vec<(&str, &str)> {
+            cuts(text)
+                .map(|(end, start)| (text[..end].trim(), text[start..].trim()))
+                .collect()
+        };
+        assert_eq!(
+            halves("cancel it, and also where is my refund?"),
+            [("cancel it", "where is my refund?")]
+        );
+        assert_eq!(
+            halves("hand me the sand and go. why"),
+            [
+                ("hand me the sand", "go. why"),
+                ("hand me the sand and go", "why")
+            ]
+        );
+        assert_eq!(
+            halves("取消订单,另外还有退款呢 多少钱"),
+            [
+                ("取消订单", "退款呢 多少钱"),
+                ("取消订单,另外还有退款呢", "多少钱")
+            ]
+        );
+        for whole in ["", " ", "and", ", and", "it costs 4.95", "band aid", "对了"] {
+            assert_eq!(halves(whole), [], "{whole}");
+        }
+        // Any text: within it, on characters, from left to right.
+        for text in [
+            "é, and é",
+            "，and，",
+            "a,,b",
+            "and and and",
+            "👍 and 👍",
+            "然后然后",
+        ] {
+            for (end, start) in cuts(text) {
+                assert!(end < start && text.get(..end).is_some() && text.get(start..).is_some());
+            }
+        }
     }
 }

@@ -344,6 +344,76 @@ fn a_wish_within_a_longer_message_is_heard() {
 }
 
 #[test]
+fn two_wishes_are_told_apart_and_one_is_not_cut_in_two() {
+    let model = model();
+    let mut failures = Vec::new();
+    for (text, first, second) in [
+        (
+            "track my parcel, and how much is delivery?",
+            "order_status",
+            "delivery.cost",
+        ),
+        (
+            "how much is delivery. talk to a human",
+            "delivery.cost",
+            "trigger 0",
+        ),
+        ("我要退货，另外运费多少", "return_item", "delivery.cost"),
+    ] {
+        let reading = read(&*model, text);
+        let found = reading.also.as_ref().map(|also| {
+            let (main, other) = (best(&reading).0, name(&also.candidate.target));
+            if also.before {
+                [other, main]
+            } else {
+                [main, other]
+            }
+        });
+        if found != Some([first.to_owned(), second.to_owned()]) {
+            failures.push(format!("{text}: {reading:?}"));
+        }
+    }
+    for text in [
+        "track my parcel, please track my parcel",
+        "hello, track my parcel",
+        "I bought a lamp and a table last week, track my parcel",
+        "昨天下的单，我要退货",
+        "and, also",
+    ] {
+        let reading = read(&*model, text);
+        if reading.also.is_some() {
+            failures.push(format!("{text}: {reading:?}"));
+        }
+    }
+    check(failures);
+}
+
+#[test]
+fn what_is_written_down_as_out_of_scope_is_left_alone() {
+    let mut set = set();
+    let text = "how much is delivery by the other shop";
+    let before = best(&read(&*PhraseTrainer.train(&set), text)).1;
+    assert!(before >= THRESHOLDS.answer, "{before}");
+    set.out_of_scope.push(text.to_owned());
+    let model = PhraseTrainer.train(&set);
+    let after = read(&*model, text);
+    assert!(
+        best(&after).1 < 0.1 && after.out_of_scope > 0.9,
+        "{after:?}"
+    );
+    // What also stands under a target is meant.
+    set.out_of_scope.push("track my parcel".to_owned());
+    let model = PhraseTrainer.train(&set);
+    let kept = read(&*model, "track my parcel");
+    assert!(best(&kept).1 >= THRESHOLDS.answer, "{kept:?}");
+    let near = best(&read(&*model, "how much is delivery"));
+    assert!(
+        near.0 == "delivery.cost" && near.1 >= THRESHOLDS.answer,
+        "{near:?}"
+    );
+}
+
+#[test]
 fn the_same_phrase_in_two_targets_leaves_both_level() {
     let mut set = set();
     set.examples.push(Example {

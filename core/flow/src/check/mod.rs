@@ -180,6 +180,7 @@ fn same_phrases(pack: &Pack, problems: &mut Problems) {
             problems,
         );
     }
+    add("nothing (`out_of_scope`)", &pack.out_of_scope, problems);
 }
 
 /// What the data of an event may fill: the slots that its flows read, and those that texts of the

@@ -21,7 +21,7 @@ use indexmap::IndexMap;
 use crate::{
     check,
     diagnostic::{Diagnostic, Problems, words},
-    model::{FaqNode, Flow, Pack, Response, Span, Trigger},
+    model::{FaqNode, Flow, Pack, Phrases, Response, Span, Trigger},
     schema::table,
 };
 pub(crate) use build::Uses;
@@ -286,6 +286,7 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         },
         flows: made.flows,
         triggers: made.triggers,
+        out_of_scope: made.out_of_scope,
         connections,
         skills,
         hours,
@@ -308,6 +309,7 @@ struct Made {
     faqs: Vec<FaqNode>,
     flows: IndexMap<String, Flow>,
     triggers: Vec<Trigger>,
+    out_of_scope: Phrases,
 }
 
 impl Made {
@@ -361,6 +363,9 @@ impl Made {
         {
             let trigger = build.trigger(node);
             self.triggers.push(trigger);
+        }
+        for (locale, texts) in build.phrases(tree.get("out_of_scope")).0 {
+            self.out_of_scope.0.entry(locale).or_default().extend(texts);
         }
     }
 }

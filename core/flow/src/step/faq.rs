@@ -47,7 +47,7 @@ impl Run<'_> {
             .cloned()
     }
 
-    fn exists(&self, target: &Target) -> bool {
+    pub fn exists(&self, target: &Target) -> bool {
         match target {
             Target::Flow(name) => self.current.flows.get(name).is_some_and(may_start),
             Target::Faq(path) => node(&self.current, path).is_some(),

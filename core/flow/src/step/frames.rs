@@ -89,13 +89,18 @@ impl Run<'_> {
         let Some(frame) = self.state.frames.last() else {
             return;
         };
-        if !matches!(frame.mode, Mode::Ask(_)) {
-            return;
-        }
+        let (pattern, end) = match frame.mode {
+            Mode::Ask(_) => ("resumed", OnEnd::Reask),
+            // The second wish of a message waits here.
+            Mode::Run if frame.end == OnEnd::Resume && frame.pc == StepRef::default() => {
+                ("next_wish", OnEnd::Nothing)
+            }
+            _ => return,
+        };
         let scope = frame.scope;
         let mut it = Map::new();
         it.insert("title".into(), Value::from(self.title_of(scope)));
-        self.pattern("resumed", it, OnEnd::Reask);
+        self.pattern(pattern, it, end);
     }
 
     /// What the user's flow of this scope is called.

@@ -137,10 +137,9 @@ impl Run<'_> {
                 triggers.position(|trigger| trigger.folded.contains(said))
             });
         let by_reading = reading
-            .candidates
-            .first()
+            .wishes()
             .filter(|c| c.confidence >= at::HIGH)
-            .and_then(|c| match c.target {
+            .find_map(|c| match c.target {
                 Target::Trigger(index) if index < self.current.triggers.len() => Some(index),
                 _ => None,
             });

@@ -16,6 +16,7 @@ pub(crate) mod commands;
 mod answer;
 mod buttons;
 mod correct;
+mod digress;
 mod events;
 mod faq;
 mod form;

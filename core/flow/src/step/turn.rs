@@ -14,7 +14,7 @@ use tandem_domain::{
 use super::{
     Effect, Event,
     commands::{self, Command},
-    question::{Input, Open, Taken, Why, says_more},
+    question::{Input, Open, Taken, Why},
     run::Run,
     scope::shorten,
     state::{MAX_DEFERRED, OnEnd, What},
@@ -325,22 +325,6 @@ impl Run<'_> {
             })
     }
 
-    /// The question that came along with an answer is answered before the flow goes on.
-    pub fn digress_after(&mut self, input: &Input<'_>, parsed: &Parsed) {
-        if parsed.exact || !says_more(input.words, &parsed.span) {
-            return;
-        }
-        let Some(candidate) = self.meant(input.reading, at::START) else {
-            return;
-        };
-        if let Target::Faq(path) = &candidate.target
-            && super::faq::node(&self.current, path).is_some_and(|n| n.answer.is_some())
-        {
-            self.matched(&candidate);
-            self.answer_faq(path, path);
-        }
-    }
-
     fn answer_confirm(&mut self, input: &Input<'_>) {
         let text = input.words.text.as_str();
         let judged = commands::yes_or_no(text);
@@ -501,51 +485,6 @@ impl Run<'_> {
             "match",
             &format!("{what} ({:.2}{near})", candidate.confidence),
         );
-    }
-
-    /// A flow or FAQ item that the message means. With a question open, it is asked once more
-    /// after an answer.
-    pub fn digress(&mut self, input: &Input<'_>, least: f32, free: bool) -> bool {
-        let Some(candidate) = self.meant(input.reading, least) else {
-            return false;
-        };
-        match &candidate.target {
-            Target::Faq(path) => {
-                self.matched(&candidate);
-                if self.answer_faq(path, path) {
-                    self.ask_again();
-                }
-                true
-            }
-            Target::Flow(name) => {
-                let running = self
-                    .state
-                    .frames
-                    .iter()
-                    .any(|f| f.flow == *name && f.end == OnEnd::Resume);
-                if running && self.state.is_asking() {
-                    if free {
-                        return false;
-                    }
-                    self.matched(&candidate);
-                    self.note(
-                        "match",
-                        "that is what is being done: the question once more",
-                    );
-                    self.ask_again();
-                    return true;
-                }
-                self.matched(&candidate);
-                let Some(scope) = self.start_flow(name, "the customer's words") else {
-                    return false;
-                };
-                self.opening = Some(input.words.clone());
-                self.fill_choices_from_opening(name, scope);
-                true
-            }
-            // A wish for a person needs to be surer, and was looked at before.
-            Target::Trigger(_) => false,
-        }
     }
 }
 

@@ -193,7 +193,8 @@ fn show_reading(
     lang: Lang,
     reading: &Reading,
 ) -> anyhow::Result<()> {
-    for candidate in &reading.candidates {
+    let also = reading.also.as_ref().map(|wish| &wish.candidate);
+    for candidate in reading.candidates.iter().chain(also) {
         let name = match &candidate.target {
             Target::Flow(name) => format!("flow:{name}"),
             Target::Faq(path) => format!("faq:{path}"),
@@ -206,9 +207,13 @@ fn show_reading(
                 let phrase = shorten(phrase);
                 lang.pick(format!("  like “{phrase}”"), format!("  近似“{phrase}”"))
             });
+        let second = match also == Some(candidate) {
+            true => lang.pick("the second wish: ", "第二件事："),
+            false => "",
+        };
         writeln!(
             out,
-            "    {:>5.1} %  {name}\x1b[2m{near}\x1b[0m",
+            "    {:>5.1} %  {second}{name}\x1b[2m{near}\x1b[0m",
             candidate.confidence * 100.0
         )?;
     }

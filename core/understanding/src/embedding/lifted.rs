@@ -300,7 +300,8 @@ impl Lifted {
             .candidates
             .first()
             .is_some_and(|c| c.confidence >= SURE);
-        if sure || self.targets.is_empty() {
+        // Two wishes have no one vector; each half was read surely by its words.
+        if sure || reading.also.is_some() || self.targets.is_empty() {
             return reading;
         }
         match self.vector(text) {

@@ -1,14 +1,15 @@
 //! Which of a pack's targets a message means.
 //!
 //! [`Intents`] joins the classifier and the nearest phrases to evidence for each target that
-//! comes into question, and [`calibration`] turns it into probabilities. [`train`] makes one from
-//! examples: it holds phrases and whole targets out in turn, and what was found for them says how
+//! comes into question, and [`calibration`] turns it into probabilities. [`wishes`] finds two in
+//! one message. [`train`] makes one from examples: it holds phrases and whole targets out in turn, and what was found for them says how
 //! sure this pack's scores are.
 
 pub mod calibration;
 mod train;
+mod wishes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tandem_domain::reading::{Target, Thresholds};
 
@@ -33,6 +34,8 @@ const MAX_CLAUSES: usize = 6;
 const SURE: f32 = 0.9;
 /// From this similarity on, a clause says what a phrase says.
 const SAYS: f32 = 0.8;
+/// What is left of confidences in a message that the pack gives as out of scope, word for word.
+const WRITTEN_OUT: f32 = 0.05;
 /// What a clause that is next to nothing of its message keeps of its confidence.
 const CLAUSE: f32 = 0.85;
 
@@ -54,7 +57,18 @@ pub struct Intents {
     /// Phrases by all their words, and by their content words.
     whole: HashMap<u64, Vec<u32>, hash::Ready>,
     core: HashMap<u64, Vec<(u32, f32)>, hash::Ready>,
+    /// All words of what the pack gives as out of scope.
+    outside: HashSet<u64, hash::Ready>,
     calibration: Calibration,
+}
+
+/// What a message wants and why.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reasons {
+    /// What the message, or its main wish, may mean; likeliest first.
+    pub main: Vec<Reason>,
+    /// Its second wish, where it has two, and whether that is said before the main one.
+    pub also: Option<(Reason, bool)>,
 }
 
 /// Why a target is a candidate.
@@ -72,29 +86,42 @@ impl Intents {
         self.calibration.thresholds
     }
 
-    /// What speaks for which target in a cleaned text, likeliest first.
+    /// What a cleaned text wants.
     #[must_use]
-    pub fn reasons(&self, clean: &str, stop: &StopWords) -> Vec<Reason> {
+    pub fn reasons(&self, clean: &str, stop: &StopWords) -> Reasons {
         let mut found = self.weigh(clean, stop);
-        if !found.iter().any(|w| w.confidence >= SURE) {
+        let wishes = self.two_wishes(clean, stop, &found);
+        let also = wishes.map(|wishes| {
+            found = wishes.main;
+            (self.reason(wishes.also), wishes.before)
+        });
+        if also.is_none() && !found.iter().any(|w| w.confidence >= SURE) {
             self.weigh_clauses(clean, stop, &mut found);
+            self.sort(&mut found);
         }
+        Reasons {
+            main: found.into_iter().map(|w| self.reason(w)).collect(),
+            also,
+        }
+    }
+
+    fn sort(&self, found: &mut [Weighed]) {
         found.sort_by(|a, b| {
             let order = b.confidence.total_cmp(&a.confidence);
             order
                 .then_with(|| self.targets[a.target as usize].cmp(&self.targets[b.target as usize]))
         });
-        found
-            .into_iter()
-            .map(|weighed| Reason {
-                target: self.targets[weighed.target as usize].clone(),
-                confidence: weighed.confidence,
-                evidence: weighed.evidence,
-                phrase: weighed
-                    .phrase
-                    .map(|phrase| self.texts[phrase as usize].1.to_string()),
-            })
-            .collect()
+    }
+
+    fn reason(&self, weighed: Weighed) -> Reason {
+        Reason {
+            target: self.targets[weighed.target as usize].clone(),
+            confidence: weighed.confidence,
+            evidence: weighed.evidence,
+            phrase: weighed
+                .phrase
+                .map(|phrase| self.texts[phrase as usize].1.to_string()),
+        }
     }
 
     /// A clause that says what a phrase says counts in a message of several, whatever stands
@@ -118,24 +145,39 @@ impl Intents {
         limit(found);
     }
 
-    /// Weighs the targets for one text or clause.
+    /// Weighs the targets for one text or clause; likeliest first.
     fn weigh(&self, clean: &str, stop: &StopWords) -> Vec<Weighed> {
+        let (features, vector) = self.features(clean, stop);
+        self.weigh_features(&features, &vector)
+    }
+
+    fn features(&self, clean: &str, stop: &StopWords) -> (Features, Vector) {
         let features = Features::of(&stop.tokens(clean), clean, &self.words);
+        let vector = self.vocabulary.vector(&features);
+        (features, vector)
+    }
+
+    fn weigh_features(&self, features: &Features, vector: &Vector) -> Vec<Weighed> {
         if features.is_empty() {
             return Vec::new();
         }
-        let vector = self.vocabulary.vector(&features);
         let mut scores = Vec::new();
         if !vector.terms.is_empty() {
             self.classifier.scores(&vector.terms, &mut scores);
         }
-        let mut found = self.collect(&features, &vector, &scores, |_| true);
-        let message = self.message(&features, &vector);
+        let mut found = self.collect(features, vector, &scores, |_| true);
+        let message = self.message(features, vector);
         let evidence: Vec<(u32, Evidence)> = found.iter().map(|w| (w.target, w.evidence)).collect();
-        let probabilities = confidence::probabilities(&evidence, &message, &self.calibration);
+        let mut probabilities = confidence::probabilities(&evidence, &message, &self.calibration);
+        if self.outside.contains(&features.plain)
+            && !evidence.iter().any(|(_, e)| e.equality == Equality::Whole)
+        {
+            probabilities.iter_mut().for_each(|p| *p *= WRITTEN_OUT);
+        }
         for (weighed, probability) in found.iter_mut().zip(probabilities) {
             weighed.confidence = probability;
         }
+        self.sort(&mut found);
         found
     }
 

@@ -105,6 +105,7 @@ impl Intents {
             class_of,
             whole,
             core,
+            outside: outside.iter().map(|of| of.plain).collect(),
         };
         (intents.classifier, intents.calibration) =
             Course::new(&intents, &features, &outside, &rows).run();

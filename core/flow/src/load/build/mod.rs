@@ -41,10 +41,11 @@ pub(crate) const RESERVED: [&str; 9] = [
 ];
 
 /// The shipped patterns.
-pub(crate) const PATTERNS: [&str; 11] = [
+pub(crate) const PATTERNS: [&str; 12] = [
     "cancelled",
     "corrected",
     "resumed",
+    "next_wish",
     "clarify",
     "skipped",
     "repeat",

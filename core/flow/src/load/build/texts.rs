@@ -110,7 +110,7 @@ impl Build<'_> {
         );
     }
 
-    pub(super) fn phrases(&mut self, node: Option<&Node>) -> Phrases {
+    pub(in crate::load) fn phrases(&mut self, node: Option<&Node>) -> Phrases {
         let mut phrases = Phrases::default();
         let Some(node) = node else { return phrases };
         let mut add = |locale: Option<Locale>, list: &Node| {

@@ -117,6 +117,12 @@ pub(crate) static FLOW_FILE: Shape = Shape {
             "When to hand over to a person.",
             "何时转人工。",
         ),
+        f(
+            "out_of_scope",
+            Ty::Phrases,
+            "What customers may write that nothing of the pack is meant by.",
+            "客户可能会写、但与业务包无关的话。",
+        ),
     ],
 };
 
