@@ -9,10 +9,10 @@ use tandem_domain::{
         Candidate, Passage, Query, Reading, Thresholds, Trainer, TrainingSet, Understanding,
     },
 };
+use tandem_entities::Recogniser;
 
 use crate::{
     emotion::Emotions,
-    entities::Recogniser,
     intent::{Intents, Reason},
     knowledge::Knowledge,
     language::Languages,

@@ -246,15 +246,17 @@ fn english_hour(v: View<'_>, i: usize, loose: bool, part: Option<Part>) -> Optio
             }
             Class::Word => {
                 !token.glued
-                    && (v.is_any(
-                        behind,
-                        &[
-                            "on", "or", "and", "if", "please", "pls", "is", "works", "would",
-                            "for", "then", "tomorrow", "today", "next", "this", "tonight", "when",
-                            "but", "to", "until", "till", "would", "should", "sharp", "thanks",
-                            "because",
-                        ],
-                    ) || token.word.weekday.is_some())
+                    && (loose && after_at
+                        || v.is_any(
+                            behind,
+                            &[
+                                "on", "or", "and", "if", "please", "pls", "is", "works", "would",
+                                "for", "then", "tomorrow", "today", "next", "this", "tonight",
+                                "when", "but", "to", "until", "till", "would", "should", "sharp",
+                                "thanks", "because", "suits", "fits",
+                            ],
+                        )
+                        || token.word.weekday.is_some())
             }
             Class::Digits | Class::Han => false,
         },
@@ -303,9 +305,8 @@ fn english(v: View<'_>, i: usize, loose: bool, part: Option<Part>) -> Option<Hit
     }
     let (minutes, behind) = hour_word(v, i)?;
     if matches!(minutes, 5 | 10 | 20)
-        && (v.is(behind, "past") || v.is(behind, "to") && !loose)
         && hour_word(v, behind + 1).is_some()
-        && half(v, behind + 2).is_some()
+        && (v.is(behind, "past") || v.is(behind, "to") && !loose && half(v, behind + 2).is_some())
     {
         let minutes = if v.is(behind, "to") {
             -minutes

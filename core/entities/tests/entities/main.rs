@@ -14,7 +14,7 @@ use tandem_domain::{
     Locale, Timestamp,
     entity::{Calendar, Entity, EntityValue, IN_PASSING, Length},
 };
-use tandem_understanding::entities::{OptionLabels, OptionList, Pattern, Recogniser};
+use tandem_entities::{OptionLabels, OptionList, Pattern, Recogniser};
 
 pub static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
     let patterns = vec![
