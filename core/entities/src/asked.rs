@@ -45,7 +45,9 @@ impl Recogniser {
         bare_digits(v, behind..text.tokens.len(), &mut out);
         if out.is_empty() {
             // "this one", "none": said of other things too, so only where nothing else counts.
-            words(v, &taken, &mut out);
+            for gap in between(v, taken.into_iter()) {
+                words(v, gap, &mut out);
+            }
         }
         entities(v, out)
     }
@@ -56,37 +58,32 @@ impl Recogniser {
     pub fn hours(&self, message: &str, locale: &Locale) -> Vec<Entity> {
         let text = Text::new(message, &self.lexicon);
         let v = View { text: &text };
-        let mut others = self.found(v, locale);
-        others.retain(|f| !matches!(f.value, EntityValue::Number { .. }));
+        let others = self.found(v, locale).into_iter();
+        let others = others.filter(|f| !matches!(f.value, EntityValue::Number { .. }));
         let said = content(v);
         let mut out = Vec::new();
-        let mut i = 0;
-        while i < text.tokens.len() {
-            if let Some(other) = others.iter().find(|f| f.tokens.contains(&i)) {
-                i = other.tokens.end;
-                continue;
+        for gap in between(v, others.map(|f| f.tokens)) {
+            let mut i = gap.start;
+            while i < gap.end {
+                if is_part_of_more(v, i) {
+                    i = code_end(v, i);
+                    continue;
+                }
+                let hour = number::at(v, i)
+                    .filter(|number| plain::plain(v, i, number).is_some())
+                    .and_then(|_| clock::at(v, i, true, None))
+                    // "one" is an hour only where nothing else is said.
+                    .filter(|hit| v.class(i) == Some(Class::Digits) || (i..hit.end) == said)
+                    .filter(|hit| hit.end <= gap.end);
+                let Some(hour) = hour else {
+                    i += 1;
+                    continue;
+                };
+                let at = Moment::Clock(hour.value);
+                let value = EntityValue::Time { at };
+                out.push(Found::new(i..hour.end, value, ASKED, "asked"));
+                i = hour.end;
             }
-            if is_part_of_more(v, i) {
-                i = code_end(v, i);
-                continue;
-            }
-            let hour = number::at(v, i)
-                .filter(|number| plain::plain(v, i, number).is_some())
-                .and_then(|_| clock::at(v, i, true, None))
-                // "one" is an hour only where nothing else is said.
-                .filter(|hit| v.class(i) == Some(Class::Digits) || (i..hit.end) == said);
-            let Some(hour) = hour else {
-                i += 1;
-                continue;
-            };
-            let at = Moment::Clock(hour.value);
-            out.push(Found::new(
-                i..hour.end,
-                EntityValue::Time { at },
-                ASKED,
-                "asked",
-            ));
-            i = hour.end;
         }
         entities(v, out)
     }
@@ -145,23 +142,23 @@ impl Recogniser {
         if !phones.is_empty() {
             return entities(v, phones);
         }
+        let others = others.into_iter().filter(|f| {
+            !matches!(
+                f.value,
+                EntityValue::Number { .. } | EntityValue::Ordinal { .. }
+            )
+        });
         let mut out = Vec::new();
-        let mut i = 0;
-        while i < text.tokens.len() {
-            let other = others.iter().find(|f| {
-                f.tokens.contains(&i)
-                    && !matches!(
-                        f.value,
-                        EntityValue::Number { .. } | EntityValue::Ordinal { .. }
-                    )
-            });
-            if let Some(other) = other {
-                i = other.tokens.end;
-            } else if let Some(found) = contact::dialled(v, i) {
-                i = found.tokens.end;
-                out.push(found);
-            } else {
-                i += 1;
+        for gap in between(v, others.map(|f| f.tokens)) {
+            let mut i = gap.start;
+            while i < gap.end {
+                match contact::dialled(v, i).filter(|found| found.tokens.end <= gap.end) {
+                    Some(found) => {
+                        i = found.tokens.end;
+                        out.push(found);
+                    }
+                    None => i += 1,
+                }
             }
         }
         entities(v, out)
@@ -283,13 +280,9 @@ fn bare_digits(v: View<'_>, tokens: Range<usize>, out: &mut Vec<Found>) {
 }
 
 /// Words and numerals that count. 一 before another character begins other words: 一下, 一样.
-fn words(v: View<'_>, taken: &[Range<usize>], out: &mut Vec<Found>) {
-    let mut i = 0;
-    while i < v.text.tokens.len() {
-        if let Some(other) = taken.iter().find(|tokens| tokens.contains(&i)) {
-            i = other.end;
-            continue;
-        }
+fn words(v: View<'_>, tokens: Range<usize>, out: &mut Vec<Found>) {
+    let mut i = tokens.start;
+    while i < tokens.end {
         if v.is_any(i, &["none", "nil"]) {
             out.push(found(i..i + 1, 0.0));
             i += 1;
@@ -299,6 +292,7 @@ fn words(v: View<'_>, taken: &[Range<usize>], out: &mut Vec<Found>) {
         let number = spelt
             .then(|| number::at(v, i))
             .flatten()
+            .filter(|n| n.end <= tokens.end)
             .filter(|n| match n.form {
                 Form::Words => true,
                 Form::Numerals => {
@@ -316,6 +310,20 @@ fn words(v: View<'_>, taken: &[Range<usize>], out: &mut Vec<Found>) {
             None => i += 1,
         }
     }
+}
+
+/// The stretches of a message outside what was found.
+fn between(v: View<'_>, found: impl Iterator<Item = Range<usize>>) -> Vec<Range<usize>> {
+    let end = v.text.tokens.len();
+    let mut behind = 0;
+    found
+        .chain(std::iter::once(end..end))
+        .map(|tokens| {
+            let gap = behind..tokens.start;
+            behind = tokens.end;
+            gap
+        })
+        .collect()
 }
 
 #[cfg(test)]

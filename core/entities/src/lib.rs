@@ -1,6 +1,6 @@
 //! Entities: numbers, money, days, times, lengths of time, quantities, addresses, codes and
-//! option labels in a message, in English and Chinese at once. Readings hold what
-//! [`Recogniser::read`] finds; slots are answered from the same grammars.
+//! option labels in a message, in English and Chinese at once. [`Recogniser::read`] finds what is
+//! told of any message; slots are answered from the same grammars.
 //!
 //! One pass from left to right over the tokens of a message; at each that a value may begin with,
 //! the grammars are asked in a fixed order, and each looks a bounded number of tokens ahead. So

@@ -54,9 +54,9 @@ impl Name {
         }
         let allowed = (self.chars / letters).min(2);
         let first = |text: &str| text.chars().next().filter(|_| !self.han);
-        if said.chars().count().abs_diff(self.chars) > allowed
-            || allowed == 0
+        if allowed == 0
             || first(said) != first(&self.text)
+            || said.chars().count().abs_diff(self.chars) > allowed
             || !fixed(said).eq(fixed(&self.text))
         {
             return None;

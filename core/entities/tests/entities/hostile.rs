@@ -4,13 +4,17 @@ use tandem_domain::{
     entity::{Entity, EntityValue, IN_PASSING},
 };
 
-use crate::{RECOGNISER, calendar};
+use crate::{COLOURS, RECOGNISER, calendar};
 
 fn read(message: &str) -> Vec<Entity> {
     let locale = Locale::new("zh");
     check(message, &RECOGNISER.numbers(message, &locale));
+    check(message, &RECOGNISER.hours(message, &locale));
     check(message, &RECOGNISER.phones(message, &locale));
     check(message, &RECOGNISER.urls(message));
+    check(message, &RECOGNISER.choices(message, &COLOURS));
+    let nth = RECOGNISER.nth(message, 5);
+    assert!(nth.is_none_or(|nth| (1..=5).contains(&nth)), "{nth:?}");
     let found = RECOGNISER.read(message, &locale);
     check(message, &found);
     found
