@@ -95,6 +95,10 @@ impl Recogniser {
         const MOST: usize = 100;
         const BEFORE: [&str; 6] = ["option", "number", "item", "choice", "the", "choose"];
         const BEHIND: [&str; 5] = ["please", "one", "option", "item", "thanks"];
+        // "-2", "$2" and "2%" are no places.
+        const MARKS: [char; 16] = [
+            '#', '№', '(', ')', '.', ',', '!', '?', ':', ';', '"', '“', '”', '。', '、', '~',
+        ];
         if message.len() > MOST {
             return None;
         }
@@ -108,7 +112,7 @@ impl Recogniser {
                 if v.class(i) != Some(Class::Digits) {
                     return None;
                 }
-            } else if v.is_any(i, &BEFORE) || v.class(i) == Some(Class::Mark) {
+            } else if v.is_any(i, &BEFORE) || v.is_char(i, &MARKS) {
                 i += 1;
             } else if let Some((_, end)) = v.eat_any(i, &["选择", "选项", "选", "我要", "要"])
             {
@@ -119,9 +123,8 @@ impl Recogniser {
         }
         let (value, mut end) = ordinal(v, i, count)?;
         while end < text.tokens.len() {
-            let idle = v.is_any(end, &BEHIND)
-                || v.class(end) == Some(Class::Mark)
-                || v.is_char(end, &['吧', '谢']);
+            let idle =
+                v.is_any(end, &BEHIND) || v.is_char(end, &MARKS) || v.is_char(end, &['吧', '谢']);
             if !idle {
                 return None;
             }
@@ -492,6 +495,9 @@ mod tests {
             ("1/2", None),
             ("2 or 3", None),
             ("2 lamps", None),
+            ("-2", None),
+            ("$2", None),
+            ("2%", None),
             ("", None),
         ] {
             assert_eq!(Recogniser::new().nth(text, 12), want, "{text}");

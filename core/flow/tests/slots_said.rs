@@ -7,8 +7,11 @@ mod stepper_support;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use stepper_support::{Chat, pack};
-use tandem_domain::{Locale, entity::Entity};
+use stepper_support::{Chat, MONDAY, pack};
+use tandem_domain::{
+    Locale,
+    entity::{Calendar, Entity},
+};
 use tandem_flow::model::Pack;
 
 const COLOURS: &str = "{type: choice, options: {\
@@ -16,12 +19,15 @@ const COLOURS: &str = "{type: choice, options: {\
     black: {label: {en: Night black, zh: 暗夜黑}},\
     size: {label: {en: XL, zh: 加大}}}}";
 
+const EN: &str = "arrange a visit";
+const ZH: &str = "预约上门";
+
 /// Asks for one slot, and stays open behind it.
 fn asking(kind: &str) -> Arc<Pack> {
     pack(
         &format!(
             "slots:\n  x: {kind}\n  more: {{type: text}}\nflows:\n  ask:\n    title: {{en: the visit, zh: 上门}}\n    \
-             start_when: {{phrases: {{en: [arrange a visit], zh: [预约上门]}}}}\n    steps:\n      \
+             start_when: {{phrases: {{en: [{EN}], zh: [{ZH}]}}}}\n    steps:\n      \
              - {{collect: x, ask: {{en: 'Please tell me.', zh: 请说。}}}}\n      \
              - {{collect: more, ask: {{en: Anything else?, zh: 还有吗？}}}}\n"
         ),
@@ -49,7 +55,7 @@ fn check(start: &str, cases: &[(&str, &[(&str, Value)])]) {
 #[test]
 fn english_sentences_answer_every_kind_of_slot() {
     check(
-        "arrange a visit",
+        EN,
         &[
             (
                 "{type: integer, min: 1}",
@@ -148,7 +154,7 @@ fn english_sentences_answer_every_kind_of_slot() {
 #[test]
 fn chinese_sentences_answer_every_kind_of_slot() {
     check(
-        "预约上门",
+        ZH,
         &[
             (
                 "{type: integer, min: 1}",
@@ -297,42 +303,70 @@ fn second_thoughts_in_chinese_change_what_was_said() {
     assert_eq!(slots(&chat), json!([3, "2025-03-08", "20:00", "walnut"]));
 }
 
-/// A slot, a sentence with it, and the entities of the sentence say the same.
+/// What a slot becomes after a message.
+fn slot(pack: &Arc<Pack>, start: &str, text: &str) -> Value {
+    let mut chat = Chat::new(pack);
+    chat.user(start);
+    chat.user(text);
+    chat.slot("x")
+}
+
 #[test]
-fn slots_and_entities_agree() {
-    let locale = Locale::new("en");
-    let number = asking("{type: number}");
-    let model = stepper_support::model(&number);
+fn a_number_alone_in_a_sentence_and_as_an_entity_is_the_same() {
+    let pack = asking("{type: number}");
+    let model = stepper_support::model(&pack);
     for (start, alone, sentence) in [
+        (EN, "two dozen", "I think two dozen are enough"),
+        (EN, "1.5k", "it was 1.5k back then"),
         (
-            "arrange a visit",
-            "two dozen",
-            "I think two dozen are enough",
-        ),
-        ("arrange a visit", "1.5k", "it was 1.5k back then"),
-        (
-            "arrange a visit",
+            EN,
             "three hundred and five",
             "make it three hundred and five",
         ),
-        ("预约上门", "三百二十", "我们有三百二十个"),
-        ("预约上门", "二十块五", "我付了二十块五"),
-        ("预约上门", "3万5", "一共3万5"),
+        (ZH, "三百二十", "我们有三百二十个"),
+        (ZH, "二十块五", "我付了二十块五"),
+        (ZH, "3万5", "一共3万5"),
     ] {
-        let slot = |text: &str| {
-            let mut chat = Chat::new(&number);
-            chat.user(start);
-            chat.user(text);
-            chat.slot("x").as_f64()
-        };
         let found = |text: &str| {
-            let entities = model.entities(text, &locale);
+            let entities = model.entities(text, &Locale::new("en"));
             entities.iter().find_map(Entity::number)
         };
         let want = found(alone);
         assert!(want.is_some(), "{alone}");
         assert_eq!(found(sentence), want, "{sentence}");
-        assert_eq!(slot(alone), want, "{alone}");
-        assert_eq!(slot(sentence), want, "{sentence}");
+        for text in [alone, sentence] {
+            assert_eq!(slot(&pack, start, text).as_f64(), want, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_time_alone_in_a_sentence_and_as_an_entity_is_the_same() {
+    let pack = asking("{type: datetime}");
+    let model = stepper_support::model(&pack);
+    for (start, alone, sentence) in [
+        (
+            EN,
+            "next Friday at half past three",
+            "would next Friday at half past three do",
+        ),
+        (EN, "tomorrow at 3", "I am at home tomorrow at 3"),
+        (EN, "in two hours", "please call me in two hours"),
+        (ZH, "下周五下午三点", "你们下周五下午三点来吧"),
+        (ZH, "明天三点半", "明天三点半我在家"),
+        (ZH, "大后天晚上八点", "大后天晚上八点可以吗"),
+    ] {
+        let calendar = Calendar::new(MONDAY, &pack.zone, &Locale::new("en"));
+        let found = |text: &str| {
+            let entities = model.entities(text, &Locale::new("en"));
+            entities.iter().find_map(|e| e.instant(&calendar))
+        };
+        let want = found(alone);
+        assert!(want.is_some(), "{alone}");
+        assert_eq!(found(sentence), want, "{sentence}");
+        let written = want.map(|at| at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string());
+        for text in [alone, sentence] {
+            assert_eq!(json!(slot(&pack, start, text)), json!(written), "{text}");
+        }
     }
 }
