@@ -456,7 +456,8 @@ pub(super) fn quantity_after(v: View<'_>, i: usize, number: &Number) -> Option<F
             let (unit, end, mut confidence) = UNITS
                 .iter()
                 .find_map(|(name, unit, c)| Some((*unit, v.eat(at, name)?, *c)))?;
-            if number.form == Form::Half && !matches!(unit, "kg" | "jin" | "l" | "m" | "box" | "g")
+            if number.form == Form::Half
+                && !matches!(unit, "kg" | "jin" | "l" | "m" | "box" | "g" | "dozen")
             {
                 return None;
             }

@@ -37,7 +37,11 @@ impl Recogniser {
                 EntityValue::Number { .. }
                 | EntityValue::Quantity { .. }
                 | EntityValue::Money { .. }
-                | EntityValue::Percentage { .. } => out.push(found),
+                | EntityValue::Percentage { .. }
+                    if !is_about(v, found.tokens.start) =>
+                {
+                    out.push(found);
+                }
                 _ if says_how_many(v, &found) => bare(v, found.tokens, &mut out),
                 _ => {}
             }
@@ -72,6 +76,8 @@ impl Recogniser {
                 let hour = number::at(v, i)
                     .filter(|number| plain::plain(v, i, number).is_some())
                     .and_then(|_| clock::at(v, i, true, None))
+                    // "Half three" is an hour off by half, here or there.
+                    .filter(|_| !v.is_any(i.wrapping_sub(1), &["half", "quarter"]))
                     // "one" is an hour only where nothing else is said.
                     .filter(|hit| v.class(i) == Some(Class::Digits) || (i..hit.end) == said)
                     .filter(|hit| hit.end <= gap.end);
@@ -231,6 +237,11 @@ fn says_how_many(v: View<'_>, found: &Found) -> bool {
     }
 }
 
+/// 两三个 and 十几个 name no number.
+fn is_about(v: View<'_>, i: usize) -> bool {
+    number::at(v, i).is_some_and(|n| n.upper.is_some() || v.is_char(n.end, &['几', '多']))
+}
+
 fn found(tokens: Range<usize>, value: f64) -> Found {
     Found::new(tokens, EntityValue::Number { value }, ASKED, "asked")
 }
@@ -300,6 +311,7 @@ fn words(v: View<'_>, tokens: Range<usize>, out: &mut Vec<Found>) {
                 Form::Words => true,
                 Form::Numerals => {
                     n.upper.is_none()
+                        && !v.is_char(n.end, &['几', '多'])
                         && !v.follows(i, &["第", "周", "期"])
                         && (n.value != 1.0 || v.class(n.end) != Some(Class::Han))
                 }
@@ -372,6 +384,8 @@ mod tests {
             ("一", vec![1.0]),
             ("三百二", vec![320.0]),
             ("3万", vec![30_000.0]),
+            (".5", vec![0.5]),
+            ("半打", vec![6.0]),
             ("4 of us, on 5 March", vec![4.0]),
             ("四位，3月7日", vec![4.0]),
         ] {
@@ -386,6 +400,10 @@ mod tests {
             "12:30",
             "第二个",
             "等一下",
+            "两三个",
+            "三四十",
+            "十几个",
+            "一个都没有",
             "2-3",
             "lamp",
             "ann2@x.test",
@@ -456,12 +474,13 @@ mod tests {
             ("15, please", vec![(15, true)]),
             ("three", vec![(3, false)]),
             ("maybe 4?", vec![(4, false)]),
+            ("six thirty", vec![(6, false)]),
             ("my order A-4, 5 March or 4", vec![(4, false)]),
         ] {
             assert_eq!(hours(text), want, "{text}");
         }
         for text in [
-            "4 people", "4 of us", "room 12", "no one", "25", "1530", "A-4", "5 March",
+            "half 3", "4 people", "4 of us", "room 12", "no one", "25", "1530", "A-4", "5 March",
         ] {
             assert!(hours(text).is_empty(), "{text}: {:?}", hours(text));
         }

@@ -315,6 +315,23 @@ fn english(v: View<'_>, i: usize, loose: bool, part: Option<Part>) -> Option<Hit
         };
         return past(v, behind + 1, minutes, part);
     }
+    // "six thirty"
+    let told = loose || i > 0 && v.is_any(i - 1, &["at", "until", "till", "around"]);
+    if told
+        && (1..=12).contains(&minutes)
+        && let Some(number) = number::at(v, behind).filter(|n| n.form == Form::Words)
+        && let Some(minute) = number.int().filter(|m| (10..60).contains(m))
+    {
+        let (hour, sure, end) = match (half(v, number.end), part) {
+            (Some((Some(pm), end)), _) => (with_half(minutes, pm)?, true, end),
+            (_, Some(part)) => {
+                let hour = part.hour(i8::try_from(minutes).ok()?);
+                (i64::from(hour), true, number.end)
+            }
+            _ => (minutes, false, number.end),
+        };
+        return Some(Hit::new(clock(hour, minute, sure)?, end, 0.8, "hour"));
+    }
     english_hour(v, i, loose, part)
 }
 

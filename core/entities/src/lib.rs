@@ -179,7 +179,7 @@ impl Recogniser {
             Class::Han => begins_value(token.first),
             Class::Mark => matches!(
                 token.first,
-                '+' | '-' | '$' | '€' | '£' | '¥' | '₩' | '₹' | '('
+                '+' | '-' | '.' | '$' | '€' | '£' | '¥' | '₩' | '₹' | '('
             ),
         };
         if !begins {

@@ -233,8 +233,9 @@ fn words(
 }
 
 fn negated(v: View<'_>, i: usize) -> bool {
+    let article = v.is_any(i.wrapping_sub(1), &["the", "a", "an", "my"]);
     v.is_any(
-        i.wrapping_sub(1),
+        i.wrapping_sub(1 + usize::from(article)),
         &["not", "no", "isn't", "wasn't", "don't", "without"],
     ) || v.follows(i, &["不", "没", "没有", "不是", "别", "不要", "非"])
 }

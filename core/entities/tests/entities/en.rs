@@ -261,6 +261,8 @@ fn times_in_english() {
             ("half past three", "15:30"),
             ("quarter to five", "16:45"),
             ("ten past five", "17:10"),
+            ("at six thirty", "18:30"),
+            ("tomorrow at seven fifteen am", "2025-03-04T07:15"),
             ("8 o'clock in the evening", "20:00"),
             ("at 7 tomorrow evening", "2025-03-04T19:00"),
             ("3pm tomorrow", "2025-03-04T15:00"),

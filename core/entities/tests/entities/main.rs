@@ -52,6 +52,8 @@ fn labels_are_named_with_a_slip_in_five_letters() {
         ("WI－FI LAMP", "m"),
         ("I take nigth black", "l"),
         ("not night black", ""),
+        ("not the black one", ""),
+        ("not the night black, a wi-fi lamp", "m"),
         ("no, night black", "l"),
         ("my chairs", "s?"),
         ("I am here", ""),
