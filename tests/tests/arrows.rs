@@ -10,12 +10,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("lua", &["domain"]),
     ("net", &["domain"]),
-    ("understanding", &["domain"]),
+    ("entities", &["domain"]),
+    ("understanding", &["domain", "entities"]),
     ("routing", &["domain"]),
     ("store", &["domain"]),
     ("bus", &["domain"]),
     ("channel-kit", &["domain"]),
-    ("flow", &["domain", "lua"]),
+    ("flow", &["domain", "entities", "lua"]),
     (
         "engine",
         &[

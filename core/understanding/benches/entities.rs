@@ -9,10 +9,8 @@ use tandem_domain::{
     Locale,
     reading::{Example, Target, Trainer, TrainingSet},
 };
-use tandem_understanding::{
-    PhraseTrainer,
-    entities::{OptionLabels, OptionList, Pattern, Recogniser},
-};
+use tandem_entities::{OptionLabels, OptionList, Pattern, Recogniser};
+use tandem_understanding::PhraseTrainer;
 
 const MESSAGES: [(&str, &str); 5] = [
     (

@@ -16,7 +16,7 @@
 //! * [`confidence`] – from both to probabilities;
 //! * [`intent`] – these together: training with cross-validation, and reading;
 //! * [`emotion`], [`language`] – beside it;
-//! * [`entities`] – numbers, money, days, addresses, codes in a message;
+//! * [`tandem_entities`] – numbers, money, days, addresses, codes in a message;
 //! * [`knowledge`] – articles cut up and searched;
 //! * [`embedding`] – texts as vectors, where an operator adds a model;
 //! * [`cluster`] – questions that nothing answered, put together;
@@ -30,7 +30,6 @@ pub mod confidence;
 mod data;
 pub mod embedding;
 pub mod emotion;
-pub mod entities;
 pub mod eval;
 pub mod explain;
 pub mod features;

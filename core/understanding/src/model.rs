@@ -9,10 +9,10 @@ use tandem_domain::{
         Candidate, Passage, Query, Reading, Thresholds, Trainer, TrainingSet, Understanding, Wish,
     },
 };
+use tandem_entities::Recogniser;
 
 use crate::{
     emotion::Emotions,
-    entities::Recogniser,
     intent::{Intents, Reason, Reasons},
     knowledge::Knowledge,
     language::Languages,

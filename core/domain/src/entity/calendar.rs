@@ -127,7 +127,8 @@ pub struct Clock {
     /// A part of the day ("in the morning") ends at this hour, up to 24.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i8>,
-    /// Half of the day was said, or cannot be mistaken; not so in "at 3".
+    /// Half of the day was said, or cannot be mistaken; not so in "at 3", which is three in the
+    /// afternoon: from one to seven, few shops are open in the other half.
     pub sure: bool,
 }
 
@@ -298,7 +299,9 @@ impl Moment {
 
 impl Clock {
     fn start(&self) -> Option<Time> {
-        Time::new(self.hour, self.minute, self.second, 0).ok()
+        let after_noon = !self.sure && (1..=7).contains(&self.hour);
+        let hour = self.hour + if after_noon { 12 } else { 0 };
+        Time::new(hour, self.minute, self.second, 0).ok()
     }
 
     fn on(&self, calendar: &Calendar, date: Date) -> Option<(Zoned, Zoned)> {

@@ -22,7 +22,7 @@ impl Run<'_> {
     pub fn read_answer(&mut self, open: &Open, input: &Input<'_>) -> Result<Parsed, Invalid> {
         let options = self.options(&open.place, &open.collect, &open.slot);
         let pack = open.place.pack.clone();
-        let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+        let reader = Reader::new(&pack.zone, self.now, &self.locale, input.words, input.files);
         let around = self.lua_context();
         let host = &mut *self.host;
         let mut failed = None;
@@ -156,7 +156,8 @@ impl Run<'_> {
                     SlotKind::Choice { .. } => self.options(&open.place, collect, slot),
                     _ => Vec::new(),
                 };
-                let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+                let reader =
+                    Reader::new(&pack.zone, self.now, &self.locale, input.words, input.files);
                 let around = self.lua_context();
                 let host = &mut *self.host;
                 let parsed = value::recognise(slot, &options, &reader, &used, &mut |f, v| {

@@ -139,7 +139,7 @@ impl Run<'_> {
     /// The button of the last message with buttons that the customer typed the number of.
     pub fn typed_number(&self, message: &str) -> Option<String> {
         let last = self.state.shown.get(self.state.shown_last..)?;
-        let index = choice::position(&fold(message), last.len())?;
+        let index = choice::position(message, last.len())?;
         last.get(index).cloned()
     }
 

@@ -193,7 +193,8 @@ impl Run<'_> {
             } else if matches!(slot.kind, SlotKind::Boolean) {
                 None
             } else {
-                let reader = Reader::new(&pack.zone, self.now, input.words, input.files);
+                let reader =
+                    Reader::new(&pack.zone, self.now, &self.locale, input.words, input.files);
                 let around = self.lua_context();
                 let host = &mut *self.host;
                 value::recognise(slot, &options, &reader, &taken, &mut |f, v| {

@@ -139,7 +139,7 @@ impl Run<'_> {
             return;
         };
         let pack = place.pack.clone();
-        let reader = Reader::new(&pack.zone, self.now, &words, &[]);
+        let reader = Reader::new(&pack.zone, self.now, &self.locale, &words, &[]);
         let around = self.lua_context();
         let host = &mut *self.host;
         let parsed = value::recognise(slot, &[], &reader, &[], &mut |f, v| {

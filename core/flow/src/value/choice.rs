@@ -3,11 +3,15 @@
 
 use std::ops::Range;
 
-use tandem_domain::Value;
+use tandem_domain::{
+    Value,
+    entity::{EntityValue, IN_PASSING},
+};
+use tandem_entities::{OptionLabels, OptionList};
 
 use super::{
-    normal::{Words, bounded, fold, is_han, overlaps},
-    number::han_value,
+    normal::{Words, fold, is_han, overlaps},
+    said::RECOGNISER,
 };
 
 /// One thing to choose.
@@ -56,17 +60,14 @@ pub fn pick(options: &[Choice], words: &Words) -> Option<Pick> {
     if let Some(index) = unique(options, |o| o.words.iter().any(|w| fold(w) == said)) {
         return Some(whole(index));
     }
-    if let Some(number) = position(&said, options.len()) {
+    if let Some(number) = position(&words.text, options.len()) {
         return Some(whole(number));
     }
-    if let Some((index, span)) = inside(options, &words.lower, &[]) {
+    if let Some((index, span)) = inside(options, &words.text, &[], false) {
         let exact = said.len() <= span.len();
         return Some(Pick { index, span, exact });
     }
-    if let Some(index) = by_part(options, &said) {
-        return Some(whole(index));
-    }
-    near(options, &said).map(whole)
+    by_part(options, &said).map(whole)
 }
 
 /// The option named inside a message about something else; options named with others are none.
@@ -76,70 +77,13 @@ pub fn in_passing(
     words: &Words,
     taken: &[Range<usize>],
 ) -> Option<(usize, Range<usize>)> {
-    inside(options, &words.lower, taken)
+    inside(options, &words.text, taken, true)
 }
 
 /// "2", "no. 2", "option two", "the second one", "last", 第二个, 最后一个: an index.
 #[must_use]
-pub fn position(folded: &str, count: usize) -> Option<usize> {
-    let said = folded
-        .trim_end_matches(['.', ')'])
-        .trim_start_matches(['#', '(']);
-    let mut rest = said;
-    for lead in [
-        "option ", "number ", "no. ", "no ", "nr. ", "nr ", "item ", "the ", "choice ", "选择",
-        "选项", "选", "我要", "要",
-    ] {
-        if let Some(shorter) = rest.strip_prefix(lead) {
-            // "No 2" is a number, "no one" is not.
-            if lead != "no " || shorter.starts_with(|c: char| c.is_ascii_digit()) {
-                rest = shorter.trim_start();
-            }
-        }
-    }
-    for tail in [
-        " please", " one", " option", " item", " thanks", "吧", "谢谢",
-    ] {
-        if let Some(shorter) = rest.strip_suffix(tail) {
-            rest = shorter.trim_end();
-        }
-    }
-    let index = match rest {
-        "first" | "1st" | "one" => 1,
-        "second" | "2nd" | "two" => 2,
-        "third" | "3rd" | "three" => 3,
-        "fourth" | "4th" | "four" => 4,
-        "fifth" | "5th" | "five" => 5,
-        "sixth" | "6th" | "six" => 6,
-        "seventh" | "7th" | "seven" => 7,
-        "eighth" | "8th" | "eight" => 8,
-        "ninth" | "9th" | "nine" => 9,
-        "tenth" | "10th" | "ten" => 10,
-        "last" | "最后一个" | "最后" | "末一个" => count,
-        other => {
-            let numeral = other.strip_prefix('第').unwrap_or(other);
-            let numeral = numeral.trim_end_matches(['个', '项', '条', '号', '种', '件', '款']);
-            if let Ok(number) = numeral.parse::<usize>() {
-                number
-            } else if numeral.chars().all(is_han) && !numeral.is_empty() {
-                let value = han_value(numeral)?;
-                if !(1.0..=1000.0).contains(&value) {
-                    return None;
-                }
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "between 1 and 1000"
-                )]
-                {
-                    value as usize
-                }
-            } else {
-                return None;
-            }
-        }
-    };
-    (1..=count).contains(&index).then(|| index - 1)
+pub fn position(message: &str, count: usize) -> Option<usize> {
+    RECOGNISER.nth(message, count).map(|nth| nth - 1)
 }
 
 fn unique(options: &[Choice], mut meant: impl FnMut(&Choice) -> bool) -> Option<usize> {
@@ -155,54 +99,29 @@ fn unique(options: &[Choice], mut meant: impl FnMut(&Choice) -> bool) -> Option<
     found
 }
 
-/// The longest name that stands in the text; none where two different options do and neither
-/// name contains the other.
+/// The option that stands in the text by a name; none where two do. `sure` leaves out what would
+/// do only as an answer.
 fn inside(
     options: &[Choice],
-    lower: &str,
+    text: &str,
     taken: &[Range<usize>],
+    sure: bool,
 ) -> Option<(usize, Range<usize>)> {
-    let mut found: Vec<(usize, Range<usize>)> = Vec::new();
-    for (index, option) in options.iter().enumerate() {
-        for name in std::iter::once(&option.label).chain(&option.words) {
-            let name = fold(name);
-            let long = if name.chars().any(is_han) {
-                name.chars().count() >= 2
-            } else {
-                name.len() >= 3
-            };
-            if !long {
-                continue;
-            }
-            for (start, part) in lower.match_indices(name.as_str()).take(8) {
-                let span = start..start + part.len();
-                if bounded(lower, &span) && !overlaps(&span, taken) && !negated(lower, start) {
-                    found.push((index, span));
-                }
-            }
-        }
-    }
-    let best = found
-        .iter()
-        .max_by_key(|(_, span)| (span.len(), std::cmp::Reverse(span.start)))?
-        .clone();
-    let rival = found.iter().any(|(index, span)| {
-        *index != best.0 && !(span.start >= best.1.start && span.end <= best.1.end)
+    let labels = options.iter().enumerate().map(|(index, option)| {
+        let names = std::iter::once(&option.label).chain(&option.words);
+        OptionLabels::new(&index.to_string(), names.map(String::as_str))
     });
-    (!rival).then_some(best)
-}
-
-fn negated(lower: &str, start: usize) -> bool {
-    let before = lower[..start].trim_end();
-    [
-        "not", "no", "isn't", "wasn't", "没", "没有", "不", "不是", "别",
-    ]
-    .iter()
-    .any(|word| {
-        before
-            .strip_suffix(word)
-            .is_some_and(|rest| !rest.ends_with(|c: char| c.is_alphanumeric() && !is_han(c)))
-    })
+    let list = OptionList::new("options", labels.collect());
+    let mut found = RECOGNISER
+        .choices(text, &list)
+        .into_iter()
+        .filter(|e| !overlaps(&e.span, taken) && (!sure || e.confidence >= IN_PASSING))
+        .filter_map(|e| match e.value {
+            EntityValue::Choice { option, .. } => Some((option.parse().ok()?, e.span)),
+            _ => None,
+        });
+    let first: (usize, Range<usize>) = found.next()?;
+    found.all(|other| other.0 == first.0).then_some(first)
 }
 
 /// Every word of the message belongs to one label only: "arrived" of "Arrived damaged".
@@ -231,23 +150,6 @@ fn by_part(options: &[Choice], said: &str) -> Option<usize> {
             .split(|c: char| !(c.is_alphanumeric() || c == '\''))
             .collect();
         words.iter().all(|w| parts.contains(w))
-    })
-}
-
-fn near(options: &[Choice], said: &str) -> Option<usize> {
-    let length = said.chars().count();
-    let slips = match length {
-        0..4 => return None,
-        4..8 => 1,
-        8..40 => 2,
-        _ => return None,
-    };
-    unique(options, |o| {
-        std::iter::once(&o.label).chain(&o.words).any(|name| {
-            let name = fold(name);
-            name.chars().count().abs_diff(length) <= slips
-                && strsim::osa_distance(&name, said) <= slips
-        })
     })
 }
 

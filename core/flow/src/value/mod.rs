@@ -2,26 +2,27 @@
 //!
 //! Two ways to read a message: [`answer`] takes it as the answer to the open question and is
 //! lenient ("it's 12345678"); [`recognise`] looks for a value in passing and only knows types
-//! whose values look like nothing else. [`coerce`] fits a value from a flow, a service or a script
-//! to a slot's type.
+//! whose values look like nothing else. Numbers, moments and addresses are found by
+//! [`tandem_entities`], as they are for a reading. [`coerce`] fits a value from a flow, a service or
+//! a script to a slot's type.
 
 pub mod choice;
-pub mod date;
 pub mod normal;
-pub mod number;
 pub mod text;
 
 mod coerce;
+mod said;
 
 use std::ops::Range;
 
-use jiff::{civil::DateTime, tz::TimeZone};
-use tandem_domain::{Map, Timestamp, Value, message::Media};
+use jiff::tz::TimeZone;
+use tandem_domain::{Locale, Map, Timestamp, Value, entity::Calendar, message::Media};
 
 pub use choice::Choice;
 pub use coerce::coerce;
-pub use date::Calendar;
 pub use normal::Words;
+
+use said::Said;
 
 use crate::{
     model::{Function, Slot, SlotKind},
@@ -69,6 +70,7 @@ pub type Prepare<'a> = dyn FnMut(&Function, &Value) -> LuaAnswer + 'a;
 /// What words are read against besides the slot.
 pub struct Reader<'a> {
     pub zone: &'a TimeZone,
+    pub locale: &'a Locale,
     pub calendar: Calendar,
     pub words: &'a Words,
     pub files: &'a [Media],
@@ -76,10 +78,17 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     #[must_use]
-    pub fn new(zone: &'a TimeZone, now: Timestamp, words: &'a Words, files: &'a [Media]) -> Self {
+    pub fn new(
+        zone: &'a TimeZone,
+        now: Timestamp,
+        locale: &'a Locale,
+        words: &'a Words,
+        files: &'a [Media],
+    ) -> Self {
         Self {
             zone,
-            calendar: Calendar::new(now, zone),
+            locale,
+            calendar: Calendar::new(now, zone, locale),
             words,
             files,
         }
@@ -91,7 +100,7 @@ impl<'a> Reader<'a> {
 pub fn is_free(slot: &Slot, has_options: bool) -> bool {
     match &slot.kind {
         SlotKind::Text { pattern, .. } => {
-            !has_options && !pattern.as_ref().is_some_and(text::is_strict)
+            !has_options && !pattern.as_ref().is_some_and(tandem_entities::is_strict)
         }
         SlotKind::List => !has_options,
         _ => false,
@@ -103,7 +112,7 @@ pub fn is_free(slot: &Slot, has_options: bool) -> bool {
 #[must_use]
 pub fn is_unmistakable(slot: &Slot) -> bool {
     match &slot.kind {
-        SlotKind::Text { pattern, .. } => pattern.as_ref().is_some_and(text::is_strict),
+        SlotKind::Text { pattern, .. } => pattern.as_ref().is_some_and(tandem_entities::is_strict),
         SlotKind::Email | SlotKind::Phone | SlotKind::Url => true,
         _ => false,
     }
@@ -306,6 +315,12 @@ fn typed(
     whole: bool,
 ) -> Result<Parsed, Invalid> {
     let invalid = || Invalid::response(invalid_name(&slot.kind));
+    let said = Said {
+        reader,
+        words,
+        taken,
+        whole,
+    };
     let (value, span) = match &slot.kind {
         SlotKind::Text {
             pattern,
@@ -330,7 +345,7 @@ fn typed(
             (Value::from(value), span)
         }
         SlotKind::Integer { .. } | SlotKind::Number { .. } => {
-            let (value, span) = pick_number(&slot.kind, words, reader, taken, whole)?;
+            let (value, span) = pick_number(&slot.kind, said.numbers())?;
             check_range(&slot.kind, &value)?;
             (value, span)
         }
@@ -339,38 +354,22 @@ fn typed(
             (Value::from(yes.yes), yes.span)
         }
         SlotKind::Date => {
-            let (date, span) = date::find_date(&words.lower, &reader.calendar, taken, whole)
-                .ok_or_else(invalid)?;
+            let (date, span) = said.date().ok_or_else(invalid)?;
             (Value::from(date.to_string()), span)
         }
         SlotKind::Time => {
-            let (time, span) = date::find_time(&words.lower, taken).ok_or_else(invalid)?;
+            let (time, span) = said.time().ok_or_else(invalid)?;
             (Value::from(time.strftime("%H:%M").to_string()), span)
         }
         SlotKind::DateTime => {
-            let (date, date_span) = date::find_date(&words.lower, &reader.calendar, taken, whole)
-                .ok_or_else(invalid)?;
-            let mut rest = taken.to_vec();
-            rest.push(date_span.clone());
-            let (time, time_span) = date::find_time(&words.lower, &rest).ok_or_else(invalid)?;
-            let zoned = DateTime::from_parts(date, time)
-                .to_zoned(reader.zone.clone())
-                .map_err(|_| invalid())?;
-            let span = date_span.start.min(time_span.start)..date_span.end.max(time_span.end);
-            (
-                Value::from(zoned.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()),
-                span,
-            )
+            let (at, span) = said.instant().ok_or_else(invalid)?;
+            let written = at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+            (Value::from(written), span)
         }
-        SlotKind::Email => text::email(&words.text, taken)
-            .map(|(v, s)| (Value::from(v), s))
-            .ok_or_else(invalid)?,
-        SlotKind::Phone => text::phone(&words.text, taken, !whole)
-            .map(|(v, s)| (Value::from(v), s))
-            .ok_or_else(invalid)?,
-        SlotKind::Url => text::url(&words.text, taken, whole)
-            .map(|(v, s)| (Value::from(v), s))
-            .ok_or_else(invalid)?,
+        SlotKind::Email | SlotKind::Phone | SlotKind::Url => {
+            let (address, span) = said.address(&slot.kind).ok_or_else(invalid)?;
+            (Value::from(address), span)
+        }
         SlotKind::List => {
             let items: Vec<Value> = text::items(&words.raw)
                 .into_iter()
@@ -387,29 +386,16 @@ fn typed(
     Ok(Parsed { value, span, exact })
 }
 
+/// The one number that fits the slot.
 fn pick_number(
     kind: &SlotKind,
-    words: &Words,
-    reader: &Reader<'_>,
-    taken: &[Range<usize>],
-    whole: bool,
+    found: Vec<(f64, Range<usize>)>,
 ) -> Result<(Value, Range<usize>), Invalid> {
     let integer = matches!(kind, SlotKind::Integer { .. });
     let invalid = || Invalid::response(invalid_name(kind));
-    let found = if whole {
-        number::numbers(&words.lower)
-    } else {
-        number::deliberate(&words.lower, taken)
-    };
-    let moments = if found.is_empty() {
-        Vec::new()
-    } else {
-        date::moments(&words.lower, &reader.calendar)
-    };
     let values: Vec<(Value, Range<usize>)> = found
         .into_iter()
-        .filter(|n| !normal::overlaps(&n.span, &moments))
-        .filter_map(|n| Some((number_value(n.value, integer)?, n.span)))
+        .filter_map(|(number, span)| Some((number_value(number, integer)?, span)))
         .collect();
     let fitting: Vec<&(Value, Range<usize>)> = values
         .iter()

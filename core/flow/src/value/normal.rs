@@ -24,7 +24,12 @@ impl Words {
         let raw = clean(message);
         let text: String = match is_nfkc_quick(raw.chars()) {
             IsNormalized::Yes => raw.clone(),
-            _ => raw.nfkc().take(MAX_CHARS).collect(),
+            _ => {
+                // "2½" is not "21/2".
+                let gap = |c: char| matches!(c, '¼'..='¾' | '⅓' | '⅔').then_some(' ');
+                let apart = raw.chars().flat_map(|c| gap(c).into_iter().chain([c]));
+                apart.nfkc().take(MAX_CHARS).collect()
+            }
         };
         let text = text.trim().to_owned();
         let lower = lower(&text);

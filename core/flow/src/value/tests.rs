@@ -31,14 +31,16 @@ fn read_with(
     let words = Words::new(text);
     let zone = TimeZone::UTC;
     // 2025-03-03, a Monday.
-    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &words, &[]);
+    let locale = Locale::new("en");
+    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &locale, &words, &[]);
     answer(slot, options, &reader, prepare).map(|p| p.value)
 }
 
 fn passing(kind: SlotKind, text: &str) -> Option<Value> {
     let words = Words::new(text);
     let zone = TimeZone::UTC;
-    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &words, &[]);
+    let locale = Locale::new("en");
+    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &locale, &words, &[]);
     recognise(&slot(kind), &[], &reader, &[], &mut |_, _| {
         LuaAnswer::Refused(None)
     })
@@ -178,6 +180,193 @@ fn dates_and_times_have_iso_form() {
 }
 
 #[test]
+fn dates_are_read_as_customers_say_them() {
+    for (text, want) in [
+        ("2025-03-25", "2025-03-25"),
+        ("it came on 25.2.2025", "2025-02-25"),
+        ("25.2.", "2025-02-25"),
+        ("3 March", "2025-03-03"),
+        ("the 3rd of March 2024", "2024-03-03"),
+        ("March 5th", "2025-03-05"),
+        ("04/05", "2025-05-04"),
+        ("04/05/25", "2025-05-04"),
+        ("12/31", "2024-12-31"),
+        ("tomorrow please", "2025-03-04"),
+        ("tonight", "2025-03-03"),
+        ("the day after tomorrow", "2025-03-05"),
+        ("next Friday", "2025-03-14"),
+        ("on Friday", "2025-03-07"),
+        ("friday", "2025-03-07"),
+        ("sat", "2025-03-08"),
+        ("last Tuesday", "2025-02-25"),
+        ("in 2 weeks", "2025-03-17"),
+        ("3 days ago", "2025-02-28"),
+        ("the 15th", "2025-03-15"),
+        ("15th", "2025-03-15"),
+        ("end of the month", "2025-03-31"),
+        ("between Monday and Wednesday", "2025-03-10"),
+        ("from today to Friday", "2025-03-03"),
+        ("明天", "2025-03-04"),
+        ("明晚", "2025-03-04"),
+        ("大后天", "2025-03-06"),
+        ("下周五", "2025-03-14"),
+        ("下下周一", "2025-03-17"),
+        ("上周五", "2025-02-28"),
+        ("这周五", "2025-03-07"),
+        ("周五", "2025-03-07"),
+        ("3月5日", "2025-03-05"),
+        ("三月二十五号", "2025-03-25"),
+        ("2024年12月1日", "2024-12-01"),
+        ("三天后", "2025-03-06"),
+        ("两周前", "2025-02-17"),
+        ("15号", "2025-03-15"),
+    ] {
+        assert_eq!(read(SlotKind::Date, text), Ok(json!(want)), "{text}");
+    }
+    for text in [
+        "31 February",
+        "hello",
+        "next week",
+        "the last 3 days",
+        "March",
+    ] {
+        assert_eq!(
+            name_of(read(SlotKind::Date, text)),
+            "invalid_date",
+            "{text}"
+        );
+    }
+    assert_eq!(passing(SlotKind::Date, "my 1/2 litre bottle leaks"), None);
+}
+
+#[test]
+fn both_ends_of_a_period_can_be_had() {
+    let words = Words::new("from 5 to 7 March please");
+    let (zone, locale) = (TimeZone::UTC, Locale::new("en"));
+    let reader = Reader::new(&zone, Timestamp(1_740_996_000_000), &locale, &words, &[]);
+    let mut prepare = |_: &Function, _: &Value| LuaAnswer::Refused(None);
+    let slot = slot(SlotKind::Date);
+    let first = answer(&slot, &[], &reader, &mut prepare).unwrap();
+    let taken = [first.span.clone()];
+    let second = recognise(&slot, &[], &reader, &taken, &mut prepare).unwrap();
+    assert_eq!(
+        (first.value, second.value),
+        (json!("2025-03-05"), json!("2025-03-07"))
+    );
+}
+
+#[test]
+fn a_week_begins_on_monday() {
+    // Sunday, 9 March 2025.
+    let sunday = |text: &str| {
+        let words = Words::new(text);
+        let (zone, locale) = (TimeZone::UTC, Locale::new("en"));
+        let reader = Reader::new(&zone, Timestamp(1_741_514_400_000), &locale, &words, &[]);
+        let mut prepare = |_: &Function, _: &Value| LuaAnswer::Refused(None);
+        answer(&slot(SlotKind::Date), &[], &reader, &mut prepare).map(|p| p.value)
+    };
+    assert_eq!(sunday("上周五"), Ok(json!("2025-02-28")));
+    assert_eq!(sunday("last Friday"), Ok(json!("2025-03-07")));
+    assert_eq!(sunday("next Friday"), Ok(json!("2025-03-14")));
+    assert_eq!(sunday("下周五"), Ok(json!("2025-03-14")));
+}
+
+#[test]
+fn times_are_read_as_customers_say_them() {
+    for (text, want) in [
+        ("14:30", "14:30"),
+        ("at 2:30 pm", "14:30"),
+        ("2pm", "14:00"),
+        ("12 a.m.", "00:00"),
+        ("noon", "12:00"),
+        ("half past eight pm", "20:30"),
+        ("3 to 5 pm", "15:00"),
+        ("下午3点", "15:00"),
+        ("晚上八点半", "20:30"),
+        ("14点20分", "14:20"),
+        ("上午10:15", "10:15"),
+        ("三点", "15:00"),
+        ("03:00", "03:00"),
+        ("at 8", "08:00"),
+        ("in two hours", "12:00"),
+    ] {
+        assert_eq!(read(SlotKind::Time, text), Ok(json!(want)), "{text}");
+    }
+    for text in ["25:00", "lamp", "in the evening"] {
+        assert_eq!(
+            name_of(read(SlotKind::Time, text)),
+            "invalid_time",
+            "{text}"
+        );
+    }
+    for (text, want) in [
+        ("tomorrow, say around 2:30 pm", "2025-03-04T14:30:00+00:00"),
+        ("2 pm would be good, on Friday", "2025-03-07T14:00:00+00:00"),
+        ("in two hours", "2025-03-03T12:00:00+00:00"),
+        ("下周五下午三点", "2025-03-14T15:00:00+00:00"),
+    ] {
+        assert_eq!(read(SlotKind::DateTime, text), Ok(json!(want)), "{text}");
+    }
+}
+
+#[test]
+fn addresses_are_read_leniently_where_they_were_asked_for() {
+    assert_eq!(
+        read(SlotKind::Phone, "030 1234-567"),
+        Ok(json!("0301234567"))
+    );
+    assert_eq!(read(SlotKind::Phone, "12345678"), Ok(json!("12345678")));
+    assert_eq!(
+        read(SlotKind::Phone, "我的电话13800138000"),
+        Ok(json!("+8613800138000"))
+    );
+    assert_eq!(
+        name_of(read(SlotKind::Phone, "2025-03-07")),
+        "invalid_phone"
+    );
+    assert_eq!(
+        read(SlotKind::Email, "邮箱Ann@x.test谢谢"),
+        Ok(json!("Ann@x.test"))
+    );
+    assert_eq!(
+        read(SlotKind::Url, "see www.x.test/a."),
+        Ok(json!("https://www.x.test/a"))
+    );
+    assert_eq!(
+        read(SlotKind::Url, "it's lamps.berlin"),
+        Ok(json!("https://lamps.berlin"))
+    );
+    assert_eq!(passing(SlotKind::Url, "I said wait.no"), None);
+}
+
+#[test]
+fn a_number_in_passing_is_said_on_purpose() {
+    let any = || integer(None, None);
+    for (text, want) in [
+        ("sorry, only one", 1),
+        ("坏了，两个", 2),
+        ("一", 1),
+        ("2x lamps", 2),
+        ("two boxes", 2),
+        ("sorry, only 3 nights", 3),
+        ("不对，只住3晚", 3),
+    ] {
+        assert_eq!(passing(any(), text), Some(json!(want)), "{text}");
+    }
+    for text in [
+        "this one is broken",
+        "等一下",
+        "it broke after 3 days",
+        "it cost 20 euros",
+        "my order 12345678",
+        "the iPhone 15",
+        "2 or 3",
+    ] {
+        assert_eq!(passing(any(), text), None, "{text}");
+    }
+}
+
+#[test]
 fn booleans_are_yes_or_no() {
     assert_eq!(read(SlotKind::Boolean, "yes please"), Ok(json!(true)));
     assert_eq!(read(SlotKind::Boolean, "不要"), Ok(json!(false)));
@@ -220,7 +409,8 @@ fn files_are_judged_by_type_and_size() {
     let zone = TimeZone::UTC;
     let try_file = |media: Media| {
         let files = [media];
-        let reader = Reader::new(&zone, Timestamp(0), &words, &files);
+        let locale = Locale::new("en");
+        let reader = Reader::new(&zone, Timestamp(0), &locale, &words, &files);
         answer(&slot, &[], &reader, &mut |_, _| LuaAnswer::Refused(None)).map(|p| p.value)
     };
     assert_eq!(try_file(photo("image/jpeg", 2)).unwrap()["ref"], "file:1");

@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use crate::hash::Ready;
-
 /// Units of a length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stretch {
@@ -44,7 +42,7 @@ pub(super) struct Word {
 
 /// The words by their text.
 #[derive(Debug)]
-pub(super) struct Lexicon(HashMap<&'static str, Word, Ready>);
+pub(super) struct Lexicon(HashMap<&'static str, Word>);
 
 const SMALL: [(&str, u8); 31] = [
     ("zero", 0),
@@ -284,7 +282,7 @@ const OTHERS: [&str; 9] = [
 
 impl Lexicon {
     pub fn new() -> Self {
-        let mut lexicon = Self(HashMap::default());
+        let mut lexicon = Self(HashMap::new());
         for (word, value) in SMALL {
             lexicon.add(word, |w| w.small = Some(value));
         }

@@ -89,43 +89,23 @@ impl Text {
     }
 
     fn cut(&mut self, lexicon: &Lexicon) {
-        let mut glued = false;
-        let mut chars = self.lower.char_indices().peekable();
-        while let Some((start, c)) = chars.next() {
-            if c.is_whitespace() {
-                glued = false;
-                continue;
-            }
-            let class = class(c);
-            let mut end = start + c.len_utf8();
-            if matches!(class, Class::Word | Class::Digits) {
-                while let Some((at, next)) = chars.peek().copied() {
-                    // An apostrophe within a word belongs to it.
-                    let inside = self::class(next) == class
-                        || class == Class::Word
-                            && next == '\''
-                            && self.lower[at + 1..].starts_with(|c: char| c.is_ascii_lowercase());
-                    if !inside {
-                        break;
-                    }
-                    end = at + next.len_utf8();
-                    chars.next();
-                }
-            }
+        let mut behind = None;
+        for (span, class) in pieces(&self.lower) {
+            let said = &self.lower[span.clone()];
             let word = if class == Class::Word {
-                lexicon.get(&self.lower[start..end])
+                lexicon.get(said)
             } else {
                 Word::default()
             };
             self.tokens.push(Token {
-                start: narrow(start),
-                end: narrow(end),
+                start: narrow(span.start),
+                end: narrow(span.end),
                 class,
-                first: c,
-                glued,
+                first: said.chars().next().unwrap_or_default(),
+                glued: behind == Some(span.start),
                 word,
             });
-            glued = true;
+            behind = Some(span.end);
         }
     }
 
@@ -148,6 +128,50 @@ impl Text {
     pub fn token_at(&self, byte: usize) -> usize {
         self.tokens.partition_point(|t| (t.start as usize) < byte)
     }
+}
+
+/// Where the tokens of a text in lower case are.
+pub(super) fn pieces(lower: &str) -> impl Iterator<Item = (Range<usize>, Class)> {
+    let mut chars = lower.char_indices().peekable();
+    std::iter::from_fn(move || {
+        let (start, c) = chars.find(|(_, c)| !c.is_whitespace())?;
+        let class = class(c);
+        let mut end = start + c.len_utf8();
+        if matches!(class, Class::Word | Class::Digits) {
+            while let Some((at, next)) = chars.peek().copied() {
+                // An apostrophe within a word belongs to it.
+                let inside = self::class(next) == class
+                    || class == Class::Word
+                        && next == '\''
+                        && lower[at + 1..].starts_with(|c: char| c.is_ascii_lowercase());
+                if !inside {
+                    break;
+                }
+                end = at + next.len_utf8();
+                chars.next();
+            }
+        }
+        Some((start..end, class))
+    })
+}
+
+/// A name as [`Text::lower`] has it, with single spaces and no punctuation around.
+pub(super) fn folded(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars().filter(|c| !is_invisible(*c)) {
+        match unfolded(c) {
+            Some(ascii) => out.push_str(ascii),
+            None => out.push(lowered(narrowed(c))),
+        }
+    }
+    let words: Vec<&str> = out.split_whitespace().collect();
+    let around = |c: char| {
+        matches!(
+            c,
+            '.' | ',' | '!' | '?' | ';' | ':' | '"' | '\'' | '(' | ')' | '。' | '、' | '“' | '”'
+        )
+    };
+    words.join(" ").trim_matches(around).trim().to_owned()
 }
 
 /// A cursor's view of the tokens; an index past the end is no token.

@@ -456,7 +456,8 @@ pub(super) fn quantity_after(v: View<'_>, i: usize, number: &Number) -> Option<F
             let (unit, end, mut confidence) = UNITS
                 .iter()
                 .find_map(|(name, unit, c)| Some((*unit, v.eat(at, name)?, *c)))?;
-            if number.form == Form::Half && !matches!(unit, "kg" | "jin" | "l" | "m" | "box" | "g")
+            if number.form == Form::Half
+                && !matches!(unit, "kg" | "jin" | "l" | "m" | "box" | "g" | "dozen")
             {
                 return None;
             }
@@ -467,7 +468,9 @@ pub(super) fn quantity_after(v: View<'_>, i: usize, number: &Number) -> Option<F
             }
             if unit == "degree" && numeral
                 || v.is_char(at, &['对']) && v.is_char(end, &['应', '于', '比', '的'])
-                || v.is_char(at, &['打']) && v.class(end) == Some(Class::Han)
+                || v.is_char(at, &['打'])
+                    && v.class(end) == Some(Class::Han)
+                    && !v.is_char(end, &['吧', '的', '了', '左', '就', '鸡', '啤'])
                 || v.is_char(at, &['包']) && v.is_char(end, &['邮', '退', '装', '括', '含'])
                 || v.is_char(at, &['克']) && v.is_char(end, &['拉'])
                 || v.is_char(at, &['套']) && v.is_char(end, &['餐', '路'])
@@ -476,18 +479,27 @@ pub(super) fn quantity_after(v: View<'_>, i: usize, number: &Number) -> Option<F
             {
                 return None;
             }
+            if v.is_char(at, &['打']) {
+                let value = EntityValue::Number {
+                    value: value * 12.0,
+                };
+                return Some(Found::new(i..end, value, confidence, "words"));
+            }
             // 一米八, 1米75
             if v.is_char(at, &['米'])
                 && v.glued(end)
-                && let Some((tail, behind)) = super::clock::small(v, end)
-                && (behind == end + 1 && tail > 0)
-                && !matches!(v.class(behind), Some(Class::Han))
+                && let Some((tail, behind)) = decimals(v, end).filter(|(tail, _)| *tail > 0.0)
+                && (v.class(behind) != Some(Class::Han)
+                    || v.is_char(
+                        behind,
+                        &['左', '的', '高', '长', '宽', '以', '多', '吧', '了'],
+                    ))
             {
-                let tenths = if v.width(end) == 2 { 100.0 } else { 10.0 };
-                let value = cents(value + tail as f64 / tenths);
-                return Some(quantity(i..behind, value, unit, 0.9));
+                return Some(quantity(i..behind, cents(value + tail), unit, 0.9));
             }
-            if v.is_char(at, &['斤']) && v.is_char(end, &['半']) {
+            let half = v.is_char(end, &['半'])
+                && !v.is_char(end + 1, &['价', '折', '个', '小', '天', '年', '月']);
+            if half && unit != "size" {
                 return Some(quantity(i..end + 1, value + 0.5, unit, 0.95));
             }
             Some(quantity(i..end, value, unit, confidence))
@@ -500,6 +512,23 @@ pub(super) fn quantity_after(v: View<'_>, i: usize, number: &Number) -> Option<F
         }
         Class::Digits => None,
     }
+}
+
+/// One or two digits behind a unit, as its decimals.
+fn decimals(v: View<'_>, i: usize) -> Option<(f64, usize)> {
+    if let Some(value) = v.int(i) {
+        return match v.width(i) {
+            1 => Some((value as f64 / 10.0, i + 1)),
+            2 => Some((value as f64 / 100.0, i + 1)),
+            _ => None,
+        };
+    }
+    let digit = |at: usize| v.char(at).and_then(super::number::numeral);
+    let tenths = digit(i)? / 10.0;
+    Some(match digit(i + 1) {
+        Some(second) => (tenths + second / 100.0, i + 2),
+        None => (tenths, i + 1),
+    })
 }
 
 /// "a pair of", "a bottle".

@@ -267,21 +267,24 @@ fn fit(from: Moment, to: Moment) -> Option<(Moment, Moment)> {
 }
 
 /// "3 to 5 pm", 下午三点到五点, "9 to 5": the half of the day that is said of one holds for both
-/// where that keeps their order.
+/// where that keeps their order. Where none is said, both are of the one that the first is of.
 fn hours(mut a: Clock, mut b: Clock) -> (Clock, Clock) {
+    const HALF: i32 = 12 * 60;
     let minutes = |c: &Clock| i32::from(c.hour) * 60 + i32::from(c.minute);
-    if a.sure && !b.sure && minutes(&b) <= minutes(&a) && b.hour < 12 {
-        b.hour += 12;
-        b.sure = true;
-    } else if !a.sure && b.sure && b.hour >= 13 && a.hour < 12
-        && minutes(&a) + 12 * 60 < minutes(&b)
+    let (from, to) = (minutes(&a), minutes(&b));
+    match (a.sure, b.sure) {
+        (_, false) if to <= from && b.hour < 12 && (from < to + HALF || !a.sure) => b.hour += 12,
         // "9 to 17" and "9 am to 5 pm" begin in the morning.
-        && a.hour < 8
-    {
-        a.hour += 12;
-        a.sure = true;
-    } else if !a.sure && !b.sure && minutes(&b) <= minutes(&a) && b.hour < 12 {
-        b.hour += 12;
+        (false, true) if b.hour >= 13 && a.hour < 8 && from + HALF < to => a.hour += 12,
+        (false, false) if from < to && a.hour < 8 && b.hour < 12 => {
+            a.hour += 12;
+            b.hour += 12;
+        }
+        _ => {}
+    }
+    b.sure |= a.sure;
+    if minutes(&a) < minutes(&b) {
+        (a.sure, b.sure) = (true, true);
     }
     (a, b)
 }
@@ -382,6 +385,6 @@ fn around_now(v: View<'_>, i: usize) -> Option<Found> {
         i..found.end,
         EntityValue::Period { from, to },
         0.85,
-        "around now",
+        super::AROUND_NOW,
     ))
 }

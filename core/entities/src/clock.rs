@@ -246,15 +246,17 @@ fn english_hour(v: View<'_>, i: usize, loose: bool, part: Option<Part>) -> Optio
             }
             Class::Word => {
                 !token.glued
-                    && (v.is_any(
-                        behind,
-                        &[
-                            "on", "or", "and", "if", "please", "pls", "is", "works", "would",
-                            "for", "then", "tomorrow", "today", "next", "this", "tonight", "when",
-                            "but", "to", "until", "till", "would", "should", "sharp", "thanks",
-                            "because",
-                        ],
-                    ) || token.word.weekday.is_some())
+                    && (loose && after_at
+                        || v.is_any(
+                            behind,
+                            &[
+                                "on", "or", "and", "if", "please", "pls", "is", "works", "would",
+                                "for", "then", "tomorrow", "today", "next", "this", "tonight",
+                                "when", "but", "to", "until", "till", "would", "should", "sharp",
+                                "thanks", "because", "suits", "fits",
+                            ],
+                        )
+                        || token.word.weekday.is_some())
             }
             Class::Digits | Class::Han => false,
         },
@@ -303,9 +305,8 @@ fn english(v: View<'_>, i: usize, loose: bool, part: Option<Part>) -> Option<Hit
     }
     let (minutes, behind) = hour_word(v, i)?;
     if matches!(minutes, 5 | 10 | 20)
-        && (v.is(behind, "past") || v.is(behind, "to") && !loose)
         && hour_word(v, behind + 1).is_some()
-        && half(v, behind + 2).is_some()
+        && (v.is(behind, "past") || v.is(behind, "to") && !loose && half(v, behind + 2).is_some())
     {
         let minutes = if v.is(behind, "to") {
             -minutes
@@ -313,6 +314,23 @@ fn english(v: View<'_>, i: usize, loose: bool, part: Option<Part>) -> Option<Hit
             minutes
         };
         return past(v, behind + 1, minutes, part);
+    }
+    // "six thirty"
+    let told = loose || i > 0 && v.is_any(i - 1, &["at", "until", "till", "around"]);
+    if told
+        && (1..=12).contains(&minutes)
+        && let Some(number) = number::at(v, behind).filter(|n| n.form == Form::Words)
+        && let Some(minute) = number.int().filter(|m| (10..60).contains(m))
+    {
+        let (hour, sure, end) = match (half(v, number.end), part) {
+            (Some((Some(pm), end)), _) => (with_half(minutes, pm)?, true, end),
+            (_, Some(part)) => {
+                let hour = part.hour(i8::try_from(minutes).ok()?);
+                (i64::from(hour), true, number.end)
+            }
+            _ => (minutes, false, number.end),
+        };
+        return Some(Hit::new(clock(hour, minute, sure)?, end, 0.8, "hour"));
     }
     english_hour(v, i, loose, part)
 }

@@ -227,7 +227,10 @@ fn numerals(v: View<'_>, i: usize, number: &Number) -> Option<f32> {
         ) && !(v.class(end + 1).is_none() || v.class(end + 1) == Some(Class::Mark));
         let tail = v
             .eat_any(end, &["样", "次性", "部分", "口气", "种", "本正", "直"])
-            .is_some();
+            .is_some()
+            // 一个都没有 are none.
+            || v.eat_any(end + 1, &["都没", "也没", "都不", "也不"])
+                .is_some();
         return if tail {
             None
         } else {

@@ -14,7 +14,7 @@ use tandem_domain::{
     Locale, Timestamp,
     entity::{Calendar, Entity, EntityValue, IN_PASSING, Length},
 };
-use tandem_understanding::entities::{OptionLabels, OptionList, Pattern, Recogniser};
+use tandem_entities::{OptionLabels, OptionList, Pattern, Recogniser};
 
 pub static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
     let patterns = vec![
@@ -22,16 +22,60 @@ pub static RECOGNISER: LazyLock<Recogniser> = LazyLock::new(|| {
         Pattern::new("article", r"^[A-Z]{2}-\d{3,5}$").unwrap(),
         Pattern::new("word", r"^[A-Za-z]+$").unwrap(),
     ];
-    let colours = OptionList::new(
+    Recogniser::with(patterns, vec![COLOURS.clone()])
+});
+
+static COLOURS: LazyLock<OptionList> = LazyLock::new(|| {
+    OptionList::new(
         "colour",
         vec![
             OptionLabels::new("navy", ["Navy blue", "藏青色"]),
             OptionLabels::new("walnut", ["Walnut", "胡桃木"]),
             OptionLabels::new("anthracite", ["Anthracite", "炭灰"]),
         ],
-    );
-    Recogniser::with(patterns, vec![colours])
+    )
 });
+
+#[test]
+fn labels_are_named_with_a_slip_in_five_letters() {
+    let options = OptionList::new(
+        "sizes",
+        vec![
+            OptionLabels::new("s", ["S", "Chair", "不要发票"]),
+            OptionLabels::new("m", ["M", "Wi-Fi lamp", "普通发票", "左边安装"]),
+            OptionLabels::new("l", ["  Night  black! ", "black", "右边安装"]),
+        ],
+    );
+    for (message, want) in [
+        ("the M, please", "m"),
+        ("a wi-fi lamp for me", "m"),
+        ("WI－FI LAMP", "m"),
+        ("I take nigth black", "l"),
+        ("not night black", ""),
+        ("not the black one", ""),
+        ("not the night black, a wi-fi lamp", "m"),
+        ("no, night black", "l"),
+        ("my chairs", "s?"),
+        ("I am here", ""),
+        ("要普通发票", "m"),
+        ("普痛发票", "m?"),
+        ("我要发票", ""),
+        ("前边安装", ""),
+        ("右边安装吧", "l"),
+        ("chair or black", "s l"),
+    ] {
+        let named: Vec<String> = RECOGNISER
+            .choices(message, &options)
+            .into_iter()
+            .map(|e| match e.value {
+                EntityValue::Choice { option, .. } if e.confidence >= IN_PASSING => option,
+                EntityValue::Choice { option, .. } => option + "?",
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(named.join(" "), want, "{message}");
+    }
+}
 
 pub fn calendar(zone: &str, locale: &str) -> Calendar {
     let zone = TimeZone::get(zone).unwrap();

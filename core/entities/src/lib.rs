@@ -1,5 +1,6 @@
 //! Entities: numbers, money, days, times, lengths of time, quantities, addresses, codes and
-//! option labels in a message, in English and Chinese at once.
+//! option labels in a message, in English and Chinese at once. [`Recogniser::read`] finds what is
+//! told of any message; slots are answered from the same grammars.
 //!
 //! One pass from left to right over the tokens of a message; at each that a value may begin with,
 //! the grammars are asked in a fixed order, and each looks a bounded number of tokens ahead. So
@@ -11,9 +12,11 @@
 //! * [`number`] – digits, words, numerals; [`plain`] – which of them are meant as such;
 //! * [`amount`] – money, percentages, quantities;
 //! * [`day`], [`clock`], [`duration`], and [`moment`], which joins them;
-//! * [`contact`] – e-mail, web, telephone; [`pattern`] – codes of the pack; [`options`] – labels.
+//! * [`contact`] – e-mail, web, telephone; [`pattern`] – codes of the pack; [`options`] – labels;
+//! * [`asked`] – what more a message says to whoever asked for it.
 
 mod amount;
+mod asked;
 mod clock;
 mod contact;
 mod day;
@@ -34,12 +37,15 @@ use tandem_domain::{
 };
 
 pub use options::{OptionLabels, OptionList};
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Pattern, PatternError, is_strict};
 
 use contact::Contacts;
 use lexicon::Lexicon;
 use number::{Form, Number};
 use tokens::{Class, Text, View};
+
+/// The rule that reads "the last 3 days": a period by its length, which names no day.
+pub const AROUND_NOW: &str = "around now";
 
 /// Finds entities. Holds the word list and what the pack gives; made once, shared by all.
 #[derive(Debug)]
@@ -87,12 +93,16 @@ impl Recogniser {
             return Vec::new();
         }
         let v = View { text: &text };
+        entities(v, self.found(v, locale))
+    }
+
+    fn found(&self, v: View<'_>, locale: &Locale) -> Vec<Found> {
         let mut given = self.given(v);
         given.sort_by_key(|found| found.tokens.start);
         let mut out: Vec<Found> = Vec::new();
         let mut given = given.into_iter().peekable();
         let mut i = 0;
-        while i < text.tokens.len() {
+        while i < v.text.tokens.len() {
             // What is found beforehand goes first, the earliest of those that overlap.
             while given.peek().is_some_and(|found| found.tokens.start < i) {
                 given.next();
@@ -120,22 +130,17 @@ impl Recogniser {
                 }
             }
         }
-        let said = content(v);
-        out.into_iter()
-            .map(|found| found.entity(v, &said))
-            .collect()
+        out
     }
 
-    /// The options of a list that a message names, with up to one slip in five letters.
+    /// The options of a list that a message names, with up to one slip in five letters. What could
+    /// be another word has a confidence for whoever asked; a message that is nothing but a name may
+    /// be shorter, or a slip further from it.
     #[must_use]
     pub fn choices(&self, message: &str, list: &OptionList) -> Vec<Entity> {
         let text = Text::new(message, &self.lexicon);
         let v = View { text: &text };
-        let said = content(v);
-        options::find(v, list)
-            .into_iter()
-            .map(|found| found.entity(v, &said))
-            .collect()
+        entities(v, options::asked(v, list))
     }
 
     /// Addresses, codes and labels: what is found by itself, wherever it stands.
@@ -149,15 +154,11 @@ impl Recogniser {
                 out.push(found);
             }
         };
-        for (span, value, confidence) in self.contacts.links(v.text) {
-            let tokens = v.text.token_at(span.start)..v.text.token_at(span.end);
-            if !tokens.is_empty() {
-                add(Found {
-                    bytes: Some(span),
-                    ..Found::new(tokens, value, confidence, "address")
-                });
-            }
-        }
+        let links = self.contacts.links(v.text, false);
+        links
+            .into_iter()
+            .filter_map(|link| Found::address(v, link))
+            .for_each(&mut add);
         for pattern in &self.patterns {
             pattern.find(v).into_iter().for_each(&mut add);
         }
@@ -178,7 +179,7 @@ impl Recogniser {
             Class::Han => begins_value(token.first),
             Class::Mark => matches!(
                 token.first,
-                '+' | '-' | '$' | '€' | '£' | '¥' | '₩' | '₹' | '('
+                '+' | '-' | '.' | '$' | '€' | '£' | '¥' | '₩' | '₹' | '('
             ),
         };
         if !begins {
@@ -297,6 +298,15 @@ impl Found {
         }
     }
 
+    fn address(v: View<'_>, link: (Range<usize>, EntityValue, f32)) -> Option<Self> {
+        let (span, value, confidence) = link;
+        let tokens = v.text.token_at(span.start)..v.text.token_at(span.end);
+        (!tokens.is_empty()).then(|| Self {
+            bytes: Some(span),
+            ..Self::new(tokens, value, confidence, "address")
+        })
+    }
+
     /// What is the whole message is surely meant.
     fn entity(self, v: View<'_>, said: &Range<usize>) -> Entity {
         // What is doubtful, as "sat" is, has to be all there is.
@@ -316,6 +326,20 @@ impl Found {
             how: Cow::Borrowed(self.how),
         }
     }
+}
+
+/// What was found, from left to right, by its place in the message as it was written.
+fn entities(v: View<'_>, found: Vec<Found>) -> Vec<Entity> {
+    let said = content(v);
+    let mut out: Vec<Entity> = Vec::with_capacity(found.len());
+    for found in found {
+        let entity = found.entity(v, &said);
+        // One character as it was written, ½, may be tokens of two values.
+        if out.last().is_none_or(|o| o.span.end <= entity.span.start) {
+            out.push(entity);
+        }
+    }
+    out
 }
 
 /// Characters a Chinese value may begin with.

@@ -62,10 +62,7 @@ impl Pattern {
     /// Whether it tells its codes from ordinary words.
     #[must_use]
     pub fn is_strict(&self) -> bool {
-        const ORDINARY: [&str; 9] = [
-            "", "hello", "Thanks", "yes", "return", "你好", "退货", "a lamp", "2",
-        ];
-        !ORDINARY.iter().any(|word| self.regex.is_match(word))
+        is_strict(&self.regex)
     }
 
     pub(super) fn find(&self, v: View<'_>) -> Vec<Found> {
@@ -133,6 +130,16 @@ impl Pattern {
     }
 }
 
+/// Whether a pattern tells its codes from ordinary words. One that takes any word recognises
+/// nothing in passing.
+#[must_use]
+pub fn is_strict(pattern: &Regex) -> bool {
+    const ORDINARY: [&str; 9] = [
+        "", "hello", "Thanks", "yes", "return", "你好", "退货", "a lamp", "2",
+    ];
+    !ORDINARY.iter().any(|word| pattern.is_match(word))
+}
+
 /// Runs of letters and digits, with the marks codes have inside them.
 fn words(v: View<'_>) -> Vec<Range<usize>> {
     let mut out: Vec<Range<usize>> = Vec::new();
@@ -169,4 +176,15 @@ fn is_apart(text: &str, span: &Range<usize>) -> bool {
     let before = joins(part.chars().next()) && joins(text[..span.start].chars().next_back());
     let after = joins(part.chars().next_back()) && joins(text[span.end..].chars().next());
     !before && !after
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_for_any_word_is_not_strict() {
+        assert!(is_strict(&Regex::new(r"^\d{8}$").unwrap()));
+        assert!(!is_strict(&Regex::new(r"^[A-Za-z ]{2,40}$").unwrap()));
+    }
 }

@@ -80,8 +80,9 @@ impl Contacts {
         Self { links }
     }
 
-    /// E-mail and web addresses, as spans of the text, from left to right.
-    pub fn links(&self, text: &Text) -> Vec<(Range<usize>, EntityValue, f32)> {
+    /// E-mail and web addresses, as spans of the text, from left to right. Where one was asked for,
+    /// a web address may have any ending.
+    pub fn links(&self, text: &Text, asked: bool) -> Vec<(Range<usize>, EntityValue, f32)> {
         let mut out = Vec::new();
         let plain = text.plain.as_str();
         let hints = plain.bytes().enumerate().any(|(i, b)| {
@@ -111,7 +112,7 @@ impl Contacts {
                         }
                     }
                     LinkKind::Url => {
-                        if let Some((address, sure)) = web(link.as_str()) {
+                        if let Some((address, sure)) = web(link.as_str(), asked) {
                             out.push((span, EntityValue::Url { address }, sure));
                         }
                     }
@@ -130,7 +131,7 @@ fn breaks(c: char) -> bool {
 
 /// An address with its scheme. One without any is an address if it begins with www or has a path
 /// or an ending that no sentence has.
-fn web(link: &str) -> Option<(String, f32)> {
+fn web(link: &str, asked: bool) -> Option<(String, f32)> {
     const ENDINGS: [&str; 22] = [
         "com", "org", "net", "cn", "de", "uk", "io", "co", "eu", "shop", "store", "fr", "nl", "au",
         "ca", "hk", "tw", "jp", "sg", "info", "app", "test",
@@ -150,8 +151,16 @@ fn web(link: &str) -> Option<(String, f32)> {
     let ending = lower.rsplit('.').next().unwrap_or("");
     let www = lower.starts_with("www.");
     // "wait.no", "hello.thanks": a full stop without a space.
-    (www || ENDINGS.contains(&ending) && lower.len() > ending.len() + 2)
-        .then(|| (format!("https://{link}"), if www { 0.95 } else { 0.8 }))
+    let known = ENDINGS.contains(&ending) && lower.len() > ending.len() + 2;
+    let other = asked && ending.len() >= 2 && ending.bytes().all(|b| b.is_ascii_alphabetic());
+    (www || known || other).then(|| {
+        let sure = match (www, known) {
+            (true, _) => 0.95,
+            (_, true) => 0.8,
+            _ => 0.4,
+        };
+        (format!("https://{link}"), sure)
+    })
 }
 
 /// A run of digits as a telephone number is written, and what is behind it.
@@ -238,8 +247,8 @@ const CUES_ZH: [&str; 9] = [
     "热线",
 ];
 
-/// A telephone number at a token. `loose` also takes one that only the words before it tell.
-pub(super) fn phone(v: View<'_>, i: usize, locale: &Locale, loose: bool) -> Option<super::Found> {
+/// The digits at a token, where they may be those of a telephone number.
+fn begun(v: View<'_>, i: usize) -> Option<Run> {
     let starts = v.class(i) == Some(Class::Digits)
         || v.is_char(i, &['+', '(']) && matches!(v.class(i + 1), Some(Class::Digits))
         || v.is_char(i, &['+']) && v.is_char(i + 1, &['(']);
@@ -259,6 +268,32 @@ pub(super) fn phone(v: View<'_>, i: usize, locale: &Locale, loose: bool) -> Opti
     {
         return None;
     }
+    Some(run)
+}
+
+/// Digits at a token as whoever was asked for a telephone number writes them.
+pub(super) fn dialled(v: View<'_>, i: usize) -> Option<super::Found> {
+    let run = begun(v, i)?;
+    let digits = run.digits.as_str();
+    if !(6..=15).contains(&digits.len()) {
+        return None;
+    }
+    let number = match (run.plus, digits.strip_prefix("00")) {
+        (true, _) => format!("+{digits}"),
+        (false, Some(rest)) => format!("+{rest}"),
+        (false, None) => digits.to_owned(),
+    };
+    Some(super::Found::new(
+        i..run.end,
+        EntityValue::Phone { number },
+        0.3,
+        "digits",
+    ))
+}
+
+/// A telephone number at a token. `loose` also takes one that only the words before it tell.
+pub(super) fn phone(v: View<'_>, i: usize, locale: &Locale, loose: bool) -> Option<super::Found> {
+    let run = begun(v, i)?;
     let digits = run.digits.as_str();
     let region = region(locale);
     let cued = cued(v, i);

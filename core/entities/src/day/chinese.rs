@@ -288,7 +288,8 @@ fn month_and_day(v: View<'_>, i: usize) -> Option<Hit<Named>> {
             ],
         )
         .is_some();
-    if numbered || !(1..=31).contains(&first) || at != i {
+    // 二月三十号 is no day, and 三十号 not what it means.
+    if numbered || !(1..=31).contains(&first) || at != i || v.follows(i, &["月"]) {
         return None;
     }
     let day = Day::DayOfMonth {

@@ -4,13 +4,26 @@ use tandem_domain::{
     entity::{Entity, EntityValue, IN_PASSING},
 };
 
-use crate::{RECOGNISER, calendar};
+use crate::{COLOURS, RECOGNISER, calendar};
 
 fn read(message: &str) -> Vec<Entity> {
-    let found = RECOGNISER.read(message, &Locale::new("zh"));
+    let locale = Locale::new("zh");
+    check(message, &RECOGNISER.numbers(message, &locale));
+    check(message, &RECOGNISER.hours(message, &locale));
+    check(message, &RECOGNISER.phones(message, &locale));
+    check(message, &RECOGNISER.urls(message));
+    check(message, &RECOGNISER.choices(message, &COLOURS));
+    let nth = RECOGNISER.nth(message, 5);
+    assert!(nth.is_none_or(|nth| (1..=5).contains(&nth)), "{nth:?}");
+    let found = RECOGNISER.read(message, &locale);
+    check(message, &found);
+    found
+}
+
+fn check(message: &str, found: &[Entity]) {
     let calendar = calendar("Europe/Berlin", "en");
     let mut end = 0;
-    for entity in &found {
+    for entity in found {
         assert!(message.get(entity.span.clone()).is_some(), "{entity:?}");
         assert!(
             entity.span.start >= end && !entity.span.is_empty(),
@@ -28,7 +41,6 @@ fn read(message: &str) -> Vec<Entity> {
         let back: Entity = serde_json::from_str(&written).unwrap();
         assert_eq!(&back, entity, "{written}");
     }
-    found
 }
 
 #[test]

@@ -50,6 +50,15 @@ pub(super) fn at(v: View<'_>, i: usize) -> Option<Number> {
         Class::Digits => digits(v, i)?,
         Class::Word => words(v, i)?,
         Class::Han => numerals(v, i)?,
+        Class::Mark if v.is_char(i, &['.']) => {
+            let digits = v.class(i + 1) == Some(Class::Digits) && v.glued(i + 1);
+            let value = format!("0.{}", v.word(i + 1)).parse().ok();
+            Number::new(
+                value.filter(|_| digits && !v.glued(i))?,
+                i + 2,
+                Form::Digits,
+            )
+        }
         Class::Mark => {
             let free = v.char(i) == Some('-') && !v.glued(i) && v.glued(i + 1);
             if !free || v.class(i + 1) != Some(Class::Digits) {
@@ -346,6 +355,15 @@ fn numerals(v: View<'_>, i: usize) -> Option<Number> {
     }
     if v.is_char(i, &['半']) {
         return Some(Number::new(0.5, i + 1, Form::Half));
+    }
+    // 三四十 are 30 to 40, not 40.
+    if v.glued(i)
+        && i.checked_sub(1)
+            .and_then(|i| v.char(i))
+            .and_then(numeral)
+            .is_some()
+    {
+        return None;
     }
     let mut end = i;
     let mut run = [' '; 20];
