@@ -14,7 +14,7 @@ const SURELY: f32 = 0.7;
 /// A half of fewer words is a name in a list or a courtesy, not a wish.
 const FEWEST_WORDS: f32 = 2.0;
 /// The share of a half that the pack's phrases must know.
-const KNOWN: f32 = 0.25;
+const KNOWN: f32 = 0.2;
 
 pub(super) struct Wishes {
     /// Candidates of what the message as a whole means most: the other half may be a courtesy, or
