@@ -157,6 +157,23 @@ fn a_pack_measures_itself_and_explains_how_it_reads() {
     fs::write(&file, line.to_string()).unwrap();
     let report = json_of(&["eval", "hello"], folder.path());
     assert_eq!(report["splits"]["test"]["messages"], 1, "{report:#}");
+    assert_eq!(
+        report["splits"].as_object().map(serde_json::Map::len),
+        Some(2)
+    );
+    let both = [
+        ("are you open now", "en"),
+        ("你们几点开门", "zh"),
+        ("opening times", "en"),
+    ];
+    let lines = both.map(|(text, locale)| {
+        json!({"text": text, "label": "faq:hours", "split": "test", "locale": locale}).to_string()
+    });
+    fs::write(&file, lines.join("\n")).unwrap();
+    let report = json_of(&["eval", "hello"], folder.path());
+    for (split, messages) in [("test", 3), ("test.en", 2), ("test.zh", 1)] {
+        assert_eq!(report["splits"][split]["messages"], messages, "{report:#}");
+    }
     assert!(tandem(&["check", "hello"], folder.path()).status.success());
     let typo = json!({"text": "are you open now", "label": "faq:hour", "split": "test"});
     fs::write(&file, typo.to_string()).unwrap();

@@ -29,6 +29,8 @@ pub(super) struct Row {
     pub label: Option<String>,
     /// Other labels that are right as well.
     pub also: Vec<String>,
+    /// The language it is written in, where the file says.
+    pub locale: Option<String>,
 }
 
 /// Splits by name.
@@ -46,6 +48,8 @@ struct Line {
     prev: Option<String>,
     #[serde(default)]
     also: Vec<String>,
+    #[serde(default)]
+    locale: Option<String>,
 }
 
 impl Data {
@@ -112,6 +116,7 @@ impl Data {
                 prev: line.prev.unwrap_or_default(),
                 label: line.label.filter(|_| inside),
                 also: line.also,
+                locale: line.locale,
             });
         }
         if data.splits.is_empty() {
@@ -121,6 +126,20 @@ impl Data {
             ));
         }
         Ok(data)
+    }
+
+    /// The messages of a split by language, where they are in several.
+    pub(super) fn by_locale(rows: &[Row]) -> BTreeMap<&str, Vec<usize>> {
+        let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            if let Some(locale) = &row.locale {
+                places.entry(locale).or_default().push(at);
+            }
+        }
+        if places.len() < 2 {
+            places.clear();
+        }
+        places
     }
 
     /// Takes the messages to learn from out; none where no label is among them.

@@ -399,6 +399,11 @@ fn of_pack(
                 let reads =
                     score::read_all(rows, &mut times, |row| read_by_pack(&*model, row, &locale));
                 view.split(&mut report, name, rows, &reads);
+                for (locale, places) in Data::by_locale(rows) {
+                    let rows: Vec<Row> = places.iter().map(|at| rows[*at].clone()).collect();
+                    let reads: Vec<Read> = places.iter().map(|at| reads[*at].clone()).collect();
+                    view.split(&mut report, &format!("{name}.{locale}"), &rows, &reads);
+                }
             }
         }
         None => {
