@@ -80,6 +80,21 @@ fn the_retail_pack_is_clean_and_covered() {
     let steps = &report["coverage"]["steps"];
     let share = steps["reached"].as_f64().unwrap() / steps["total"].as_f64().unwrap();
     assert!(share > 0.9, "{share}");
+    let learned = ["check", "flows/retail", "--thresholds"];
+    let told = out(&tandem(&learned, &root()));
+    assert!(
+        told.contains("0.60  the likeliest meaning is taken"),
+        "{told}"
+    );
+    let json = tandem(&[&learned[..], &["--format", "json"]].concat(), &root());
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let thresholds = &json["results"][0]["thresholds"];
+    assert!(
+        thresholds["alone"]
+            .as_f64()
+            .is_some_and(|t| t > 0.6 && t < 1.0),
+        "{json:#}"
+    );
 }
 
 #[test]
