@@ -11,7 +11,7 @@ use tandem_channel_kit::{
 use tandem_channel_web::inbound;
 use tandem_domain::{
     Locale, Map, Timestamp, Value,
-    capabilities::{Capabilities, Choices, Limit, Unit},
+    capabilities::{Capabilities, Choices, Format, Limit, TextLimit, Unit},
     message::{Choice, Content, Part},
 };
 use tandem_flow::template::{Lookup, Scope, Templates};
@@ -137,24 +137,19 @@ pub fn menus(bytes: &[u8]) {
         unit: Unit::Utf16,
     };
     let caps = Capabilities {
-        text: limit(80),
-        buttons: None,
+        text: TextLimit {
+            max: 80,
+            unit: Unit::Utf16,
+            format: Format::Plain,
+        },
         list: Some(Choices {
             max: 5,
+            text: None,
             label: limit(20),
             value: limit(20),
             url: false,
         }),
-        quick_replies: None,
-        batch_max: 1,
-        cards: false,
-        media_max: None,
-        edit: false,
-        delete: false,
-        receipts: false,
-        typing: false,
-        proactive: true,
-        window_secs: None,
+        ..Capabilities::default()
     };
     let content = Content {
         parts: vec![Part::text(body)],

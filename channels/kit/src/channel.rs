@@ -1,8 +1,9 @@
 //! The trait every channel implements.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use async_trait::async_trait;
+use serde::Serialize;
 use tandem_domain::{
     BoxError,
     capabilities::Capabilities,
@@ -42,6 +43,24 @@ pub trait Channel: Send + Sync + 'static {
         false
     }
 
+    /// Answers may be written into the platform's own request for so long after an event came:
+    /// sends that answer it are left to [`Inbox::reply_within`] until then.
+    fn in_band(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What the platform calls this account: a phone number's id, a page, a bot's user id. Events
+    /// addressed to one of them find the account by it, and what one of them said is our own.
+    /// Asked with every event; may grow once the platform has told it.
+    fn addresses(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// How the account stands, as far as the channel knows more than its last send told.
+    fn health(&self) -> Health {
+        Health::Good
+    }
+
     /// One attempt. Never retries and never sleeps: the outbox decides what follows from the
     /// error. `message.uuid` is the idempotency key where the platform understands one.
     ///
@@ -49,6 +68,20 @@ pub trait Channel: Send + Sync + 'static {
     /// The way the attempt ended; [`SendError::Uncertain`] once bytes left that cannot be
     /// repeated safely.
     async fn send(&self, message: &Outbound) -> Result<Receipt, SendError>;
+}
+
+/// How an account stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "health", content = "reason", rename_all = "snake_case")]
+pub enum Health {
+    #[default]
+    Good,
+    /// It works in part, or will again by itself: a connection is being made anew.
+    Degraded(String),
+    /// The platform refuses the credential. Messages wait until it is changed.
+    Unauthorized(String),
+    /// It cannot work before somebody changes the configuration.
+    Broken(String),
 }
 
 /// Why a channel stopped receiving.

@@ -111,13 +111,15 @@ pub trait Sink: Send + Sync + 'static {
         events: Vec<Inbound>,
     ) -> Result<Vec<Accepted>, InboxError>;
 
-    /// Waits for the first outbox rows that the event causes and claims them, so that the caller
-    /// can write them into the answer of the platform's own request. `None` after `limit`.
+    /// Waits for the outbox rows that the event causes and claims the first of them, at most
+    /// `most`, so that the caller can write them into the answer of the platform's own request;
+    /// the others leave by the outbox. `None` after `limit`.
     async fn reply_within(
         &self,
         account: &Account,
         id: InboxId,
         limit: Duration,
+        most: usize,
     ) -> Option<ReplyClaim>;
 
     /// Waits until the event is worked off and gives the public lines its turn wrote, the
@@ -163,6 +165,18 @@ pub trait Sink: Send + Sync + 'static {
         lane: LaneId,
         file: NewFile,
     ) -> Result<FileRow, InboxError>;
+
+    /// The account of the same channel and workspace that has this name, or that the platform
+    /// knows by this address.
+    fn account(&self, account: &Account, address: &str) -> Option<Account>;
+
+    /// Keeps what was the platform's and not understood, for a person to look at, durably.
+    async fn keep_unknown(
+        &self,
+        account: &Account,
+        reason: String,
+        body: Vec<u8>,
+    ) -> Result<(), InboxError>;
 
     /// The file with its bytes; `None` when the workspace has none of that id.
     async fn load_file(&self, account: &Account, id: FileId) -> Result<Option<File>, InboxError>;
@@ -222,6 +236,8 @@ pub struct Limits {
     pub field: usize,
     /// Bytes of a system event's data as JSON.
     pub data: usize,
+    /// Bytes kept of something that was not understood.
+    pub unknown: usize,
 }
 
 impl Default for Limits {
@@ -232,6 +248,7 @@ impl Default for Limits {
             parts: 32,
             field: 2048,
             data: 16 * 1024,
+            unknown: 64 * 1024,
         }
     }
 }
@@ -325,9 +342,41 @@ impl Inbox {
             .collect())
     }
 
+    /// Keeps something that was verified and not understood, with an alert; the platform is then
+    /// told that all is well, because sending it again would change nothing. What is very long is
+    /// cut.
+    ///
+    /// # Errors
+    /// When it cannot be stored: let the platform try again.
+    pub async fn accept_unknown(&self, reason: &str, raw: &[u8]) -> Result<(), InboxError> {
+        let reason = clean::line(reason, 500);
+        let body = raw[..raw.len().min(self.limits.unknown)].to_vec();
+        self.sink.keep_unknown(&self.account, reason, body).await
+    }
+
+    /// The inbox of the account that the platform knows by this address, or that is configured
+    /// under this name: where one web address serves several accounts, an event says which one it
+    /// is for. Only accounts of this channel and workspace are found.
+    #[must_use]
+    pub fn of(&self, address: &str) -> Option<Self> {
+        if address == self.account.id.as_str() {
+            return Some(self.clone());
+        }
+        let account = self.sink.account(&self.account, address)?;
+        Some(Self {
+            account: Arc::new(account),
+            ..self.clone()
+        })
+    }
+
     /// See [`Sink::reply_within`].
-    pub async fn reply_within(&self, id: InboxId, limit: Duration) -> Option<ReplyClaim> {
-        self.sink.reply_within(&self.account, id, limit).await
+    pub async fn reply_within(
+        &self,
+        id: InboxId,
+        limit: Duration,
+        most: usize,
+    ) -> Option<ReplyClaim> {
+        self.sink.reply_within(&self.account, id, limit, most).await
     }
 
     /// See [`Sink::settled`].
@@ -409,6 +458,9 @@ impl Inbox {
                 event.account, self.account.id
             )));
         }
+        if let Some(context) = &event.reply_context {
+            self.identifier("a reply token", &context.token)?;
+        }
         if let Some(name) = event.sender.name.take() {
             event.sender.name = Some(clean::line(&name, 200)).filter(|n| !n.is_empty());
         }
@@ -434,10 +486,23 @@ impl Inbox {
                     });
                 }
             }
-            InboundKind::Message
-            | InboundKind::Edit
-            | InboundKind::Delete
-            | InboundKind::Receipt { .. } => {}
+            InboundKind::Message | InboundKind::Edit | InboundKind::Delete => {}
+            InboundKind::Receipt {
+                ids, code, message, ..
+            } => {
+                if ids.len() > self.limits.events {
+                    return Err(InboxError::TooLarge {
+                        what: "a list of message ids",
+                        max: self.limits.events as u64,
+                    });
+                }
+                for id in ids {
+                    self.identifier("a message id", id)?;
+                }
+                for words in [code, message].into_iter().flatten() {
+                    *words = clean::line(words, self.limits.field);
+                }
+            }
         }
         let had_parts = !event.parts.is_empty();
         event.parts = self.parts(event.parts);
@@ -496,6 +561,8 @@ impl Inbox {
                 Part::Unsupported { native } => Some(Part::Unsupported {
                     native: clean::text(&native, self.limits.field),
                 }),
+                // Only we send these.
+                Part::Template { .. } => None,
             })
             .collect()
     }

@@ -10,20 +10,26 @@
 //! * [`clean`] – what is done to every text from outside;
 //! * [`mod@render`], [`menu`], [`mod@split`] – making a message fit a channel, and reading the answer to what
 //!   was shown;
+//! * [`governor`] – how fast an account may send;
+//! * [`kind`] – how a server is configured with it;
 //! * [`fake`], [`conformance`] – for the tests of channels.
 
 pub mod channel;
 pub mod clean;
 pub mod conformance;
 pub mod fake;
+pub mod governor;
 pub mod inbox;
+pub mod kind;
 pub mod menu;
 pub mod render;
 pub mod split;
 
-pub use channel::{Channel, ChannelError, Stop};
+pub use channel::{Channel, ChannelError, Health, Stop};
+pub use governor::Governor;
 pub use inbox::{
     Accepted, Account, Claim, File, Inbox, InboxError, Limits, NewFile, ReplyClaim, Sink,
 };
+pub use kind::{Kind, Opening};
 pub use menu::{Menu, MenuOption, menu_answer};
 pub use render::{Rendered, Style, render};

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use tandem_domain::{
-    capabilities::{Capabilities, Choices, Limit, Unit},
-    message::{Card, Choice, Content, Media, MediaKind, Part},
+    capabilities::{Capabilities, Choices, Limit, MediaBy, Outside},
+    message::{Card, Choice, ChoiceStyle, Content, Media, MediaKind, Part, SendOp},
 };
 use uuid::Uuid;
 
@@ -35,6 +35,19 @@ pub enum Style {
     Numbered,
 }
 
+impl Style {
+    /// The platform's own way of showing it; none for text.
+    #[must_use]
+    pub fn native(self) -> Option<ChoiceStyle> {
+        match self {
+            Self::Buttons => Some(ChoiceStyle::Buttons),
+            Self::List => Some(ChoiceStyle::List),
+            Self::QuickReplies => Some(ChoiceStyle::QuickReplies),
+            Self::Numbered => None,
+        }
+    }
+}
+
 /// Makes an address for a medium that the customer can open: a signed link to a stored file.
 pub type Link<'a> = &'a dyn Fn(&Media) -> Option<String>;
 
@@ -43,7 +56,8 @@ pub type Link<'a> = &'a dyn Fn(&Media) -> Option<String>;
 /// Buttons become a list, then quick replies, then numbered lines; a value that is too long
 /// becomes a short key of the [`Menu`]; a label that is too long is cut on the button and stands
 /// in full in the text; a card becomes image, text and link; a medium that the channel cannot take
-/// becomes a line with its link. Text is split at [`split`]'s places.
+/// becomes a line with its link. Choices always stand under a text. Text is split at [`split`]'s
+/// places.
 #[must_use]
 pub fn render(content: &Content, caps: &Capabilities, link: Link<'_>) -> Rendered {
     let mut choices = content.choices.clone();
@@ -63,7 +77,11 @@ pub fn render(content: &Content, caps: &Capabilities, link: Link<'_>) -> Rendere
             shorten(&mut card.choices, native, &mut menu);
         }
     }
-    let (style, choices, lines) = choose(&choices, caps, &mut menu);
+    let shown = choose(&choices, caps, &mut menu);
+    let (style, choices, mut lines) = (shown.style, shown.choices, shown.lines);
+    if !choices.is_empty() && lines.is_empty() {
+        stand_under(&mut parts, &choices, &mut lines);
+    }
     if !lines.is_empty() {
         let lines = lines.join("\n");
         match parts.last_mut() {
@@ -78,16 +96,13 @@ pub fn render(content: &Content, caps: &Capabilities, link: Link<'_>) -> Rendere
         parts = merge(parts);
     }
 
-    let parts: Vec<Part> = parts
+    let mut parts: Vec<Part> = parts
         .into_iter()
-        .flat_map(|part| match part {
-            Part::Text { text } => split(&text, caps.text)
-                .into_iter()
-                .map(Part::text)
-                .collect(),
-            other => vec![other],
-        })
+        .flat_map(|part| pieces(part, caps.text.limit()))
         .collect();
+    if let Some(last) = shown.text.and_then(|limit| Some((parts.pop()?, limit))) {
+        parts.extend(pieces(last.0, last.1));
+    }
     let mut sends: Vec<Content> = parts
         .chunks(caps.batch_max.max(1))
         .map(|parts| Content {
@@ -149,6 +164,16 @@ fn lower(
 ) {
     match part {
         Part::Text { .. } | Part::Unsupported { .. } => parts.push(part.clone()),
+        Part::Template {
+            name, params, text, ..
+        } => {
+            let known = caps.window.is_some_and(|w| w.outside == Outside::Template);
+            parts.push(match text {
+                _ if known => part.clone(),
+                Some(text) => Part::text(text),
+                None => Part::text(format!("{name}: {}", params.join(", "))),
+            });
+        }
         Part::Mention { name, .. } => parts.push(Part::text(format!("@{name}"))),
         Part::Location { lat, lon, name } => parts.push(Part::text(match name {
             Some(name) => format!("{name} ({lat:.5}, {lon:.5})"),
@@ -166,9 +191,7 @@ fn lower(
                     size: None,
                     alt: Some(card.title.clone()),
                 };
-                if caps.media_max.is_some() {
-                    parts.push(Part::Media(media));
-                }
+                parts.push(lower_media(&media, caps, link));
             }
             let lines: Vec<&str> = [
                 Some(card.title.as_str()),
@@ -196,16 +219,22 @@ fn lower(
 }
 
 fn lower_media(media: &Media, caps: &Capabilities, link: Link<'_>) -> Part {
-    let takes = caps
-        .media_max
-        .is_some_and(|max| media.size.is_none_or(|size| size <= max));
-    if takes {
-        return Part::Media(media.clone());
-    }
     let web = media
         .reference
         .starts_with("https://")
         .then(|| media.reference.clone());
+    if caps.takes(media.media, media.size) {
+        let by = caps.media.get(&media.media).map(|limit| limit.by);
+        if by != Some(MediaBy::Url) || web.is_some() {
+            return Part::Media(media.clone());
+        }
+        if let Some(url) = link(media) {
+            return Part::Media(Media {
+                reference: url,
+                ..media.clone()
+            });
+        }
+    }
     let name = media
         .alt
         .as_deref()
@@ -237,14 +266,44 @@ fn card_fits(card: &Card, caps: &Capabilities) -> bool {
     caps.cards && choices && length <= caps.text.max
 }
 
+/// Puts a text last, for the choices to stand under: the message's own, else the choices in words.
+fn stand_under(parts: &mut Vec<Part>, choices: &[Choice], lines: &mut Vec<String>) {
+    let is_text = |part: &Part| matches!(part, Part::Text { text } if !text.trim().is_empty());
+    if parts.last().is_some_and(is_text) {
+        return;
+    }
+    match parts.iter().rposition(is_text) {
+        Some(at) => {
+            let text = parts.remove(at);
+            parts.push(text);
+        }
+        None => lines.extend(choices.iter().map(|choice| choice.label.clone())),
+    }
+}
+
+fn pieces(part: Part, limit: Limit) -> Vec<Part> {
+    match part {
+        Part::Text { text } => split(&text, limit).into_iter().map(Part::text).collect(),
+        other => vec![other],
+    }
+}
+
+/// How choices go out.
+#[derive(Default)]
+struct Shown {
+    style: Option<Style>,
+    /// The native ones.
+    choices: Vec<Choice>,
+    /// What is said in words.
+    lines: Vec<String>,
+    /// The longest text the native ones stand under, where that is a limit of its own.
+    text: Option<Limit>,
+}
+
 /// The style, the choices that go out natively, and the lines of text for the rest.
-fn choose(
-    all: &[Choice],
-    caps: &Capabilities,
-    menu: &mut Menu,
-) -> (Option<Style>, Vec<Choice>, Vec<String>) {
+fn choose(all: &[Choice], caps: &Capabilities, menu: &mut Menu) -> Shown {
     if all.is_empty() {
-        return (None, Vec::new(), Vec::new());
+        return Shown::default();
     }
     let labels: Vec<Cow<'_, str>> = all.iter().map(|c| one_line(&c.label)).collect();
     let native_ones = |native: &Choices| -> Vec<usize> {
@@ -275,8 +334,11 @@ fn choose(
                 }
             });
         }
-        let style = (!menu.options.is_empty()).then_some(Style::Numbered);
-        return (style, Vec::new(), lines);
+        return Shown {
+            style: (!menu.options.is_empty()).then_some(Style::Numbered),
+            lines,
+            ..Shown::default()
+        };
     };
     let cut = whole.is_none();
     let mut shown = Vec::new();
@@ -306,7 +368,12 @@ fn choose(
         }
         shown.push(choice);
     }
-    (Some(style), shown, lines)
+    Shown {
+        style: Some(style),
+        choices: shown,
+        lines,
+        text: native.text,
+    }
 }
 
 fn option(choice: &Choice, label: &str) -> MenuOption {
@@ -341,7 +408,7 @@ fn shorten_one(choice: &mut Choice, native: &Choices, menu: &mut Menu) {
     while menu
         .options
         .iter()
-        .any(|o| o.key.as_deref() == Some(key.as_str()))
+        .any(|o| o.key.as_deref().unwrap_or(&o.value) == key)
         && salt < 36
     {
         // So short a key that two values share it: the last place tells them apart.
@@ -377,26 +444,53 @@ fn merge(parts: Vec<Part>) -> Vec<Part> {
     merged
 }
 
-/// A channel that shows nothing but short text; the floor every message must survive.
+/// Whether a message may go out together with the one before it, where sends are few: one after
+/// the other they say the same. A message with choices ends what it is joined to, because an
+/// answer means the choices above it.
 #[must_use]
-pub fn plain_text(max: usize) -> Capabilities {
-    Capabilities {
-        text: Limit {
-            max,
-            unit: Unit::Char,
-        },
-        buttons: None,
-        list: None,
-        quick_replies: None,
-        batch_max: 1,
-        cards: false,
-        media_max: None,
-        edit: false,
-        delete: false,
-        receipts: false,
-        typing: false,
-        proactive: true,
-        window_secs: None,
+pub fn joins(before: &Content, next: &Content) -> bool {
+    next.quote.is_none() && !asks(before)
+}
+
+fn asks(content: &Content) -> bool {
+    !content.choices.is_empty()
+        || content
+            .parts
+            .iter()
+            .any(|part| matches!(part, Part::Card(card) if !card.choices.is_empty()))
+}
+
+/// Messages that [`joins`] put together as one; paragraphs keep their texts apart.
+#[must_use]
+pub fn joined(group: Vec<Content>) -> Content {
+    let mut whole = Content::default();
+    for content in group {
+        for part in content.parts {
+            match (whole.parts.last_mut(), part) {
+                (Some(Part::Text { text }), Part::Text { text: more }) => {
+                    text.push_str("\n\n");
+                    text.push_str(&more);
+                }
+                (_, part) => whole.parts.push(part),
+            }
+        }
+        whole.choices = content.choices;
+        whole.quote = whole.quote.or(content.quote);
+    }
+    whole
+}
+
+/// What is left of an operation on a channel, `age_secs` after the message it changes was sent: an
+/// edit that cannot be made is a new message; what cannot be taken back stays; nobody sees us type.
+#[must_use]
+pub fn operation(op: &SendOp, caps: &Capabilities, age_secs: i64) -> Option<SendOp> {
+    let may = |secs: Option<i64>| secs.is_some_and(|secs| secs < 0 || age_secs <= secs);
+    match op {
+        SendOp::Send => Some(SendOp::Send),
+        SendOp::Edit { .. } if may(caps.edit_secs) => Some(op.clone()),
+        SendOp::Edit { .. } => Some(SendOp::Send),
+        SendOp::Delete { .. } => may(caps.delete_secs).then(|| op.clone()),
+        SendOp::Typing => caps.typing.then(|| op.clone()),
     }
 }
 

@@ -41,9 +41,9 @@ use async_trait::async_trait;
 use tandem_channel_kit::{Account, Channel, ChannelError, Inbox, Stop};
 use tandem_domain::{
     LaneId, Timestamp,
-    capabilities::{Capabilities, Choices, Limit, Unit},
+    capabilities::{Capabilities, Choices, Format, Limit, MediaBy, MediaLimit, TextLimit, Unit},
     channel::{Receipt, SendError},
-    message::{NativeConversation, Outbound, SendOp},
+    message::{MediaKind, NativeConversation, Outbound, SendOp},
 };
 
 pub use config::Config;
@@ -137,6 +137,7 @@ impl Channel for WebChannel {
     fn capabilities(&self) -> Capabilities {
         let everything = Choices {
             max: 50,
+            text: None,
             label: Limit {
                 max: 200,
                 unit: Unit::Grapheme,
@@ -148,22 +149,32 @@ impl Channel for WebChannel {
             url: true,
         };
         Capabilities {
-            text: Limit {
+            text: TextLimit {
                 max: 32 * 1024,
                 unit: Unit::Byte,
+                format: Format::Plain,
             },
             buttons: Some(everything),
-            list: None,
-            quick_replies: None,
             batch_max: 32,
             cards: true,
-            media_max: Some(u64::MAX),
-            edit: false,
-            delete: false,
+            media: [
+                MediaKind::Image,
+                MediaKind::Audio,
+                MediaKind::Video,
+                MediaKind::File,
+            ]
+            .map(|kind| {
+                let any = MediaLimit {
+                    by: MediaBy::Url,
+                    max: None,
+                };
+                (kind, any)
+            })
+            .into(),
             receipts: true,
             typing: true,
             proactive: true,
-            window_secs: None,
+            ..Capabilities::default()
         }
     }
 

@@ -166,6 +166,9 @@ impl Shared {
                 url: url.as_deref().filter(|u| opens(u)),
                 choices: choices.iter().map(pressable).collect(),
             },
+            Part::Template { text, .. } => Shown::Text {
+                text: text.as_deref()?,
+            },
             Part::Unsupported { .. } => return None,
         })
     }

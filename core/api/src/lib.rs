@@ -5,8 +5,8 @@
 //! * [`auth`], [`scope`] – tokens, and what each may do; [`error`] – the one status mapping;
 //! * `frame` – ids, time limit, headers and metrics around every request; `extract` – reading
 //!   what comes in;
-//! * [`conversations`], [`messages`], [`contacts`], [`tickets`], [`dead_letters`], [`events`],
-//!   [`stream`], [`packs`], [`understanding`], [`health`] – the endpoints; [`view`] – what they show;
+//! * [`conversations`], [`messages`], [`contacts`], [`tickets`], [`dead_letters`], [`accounts`],
+//!   [`events`], [`stream`], [`packs`], [`understanding`], [`health`] – the endpoints; [`view`] – what they show;
 //! * [`openapi`] – the description, made from the same routes.
 
 pub mod auth;
@@ -14,6 +14,7 @@ pub mod error;
 pub mod scope;
 pub mod view;
 
+mod accounts;
 mod contacts;
 mod conversations;
 mod dead_letters;

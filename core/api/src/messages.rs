@@ -214,10 +214,24 @@ fn usable(mut content: Content) -> Result<Content, ApiError> {
                 }
                 choices(&mut card.choices)?;
             }
+            Part::Template {
+                name,
+                language,
+                params,
+                text,
+            } => {
+                if params.len() > 32 {
+                    return Err(ApiError::invalid("content.parts.params", "at most 32"));
+                }
+                for field in [name, language].into_iter().chain(params) {
+                    *field = clean::line(field, FIELD);
+                }
+                *text = text.take().map(|text| clean::text(&text, TEXT));
+            }
             Part::Mention { .. } | Part::Unsupported { .. } => {
                 return Err(ApiError::invalid(
                     "content.parts",
-                    "a person writes text, media, location or card",
+                    "a person writes text, media, location, card or template",
                 ));
             }
         }

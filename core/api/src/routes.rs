@@ -17,7 +17,7 @@ use utoipa_axum::{
 };
 
 use crate::{
-    ApiState,
+    ApiState, accounts,
     auth::{self, Access},
     contacts, conversations, dead_letters,
     error::{ApiError, ErrorBody},
@@ -124,6 +124,9 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
             routes!(dead_letters::resend),
             Scope::ConversationsWrite,
         ))
+        .routes(scoped(routes!(accounts::list), Scope::ConversationsRead))
+        .routes(scoped(routes!(accounts::resume), Scope::ConversationsWrite))
+        .routes(scoped(routes!(accounts::unknown), Scope::ConversationsRead))
         .routes(scoped(routes!(events::accept), Scope::EventsWrite))
         .routes(scoped(routes!(events::list), Scope::EventsRead))
         .routes(scoped(routes!(stream::open), Scope::EventsRead))

@@ -47,6 +47,8 @@ fn the_description_names_every_route() {
     named.sort();
     // Written out so that a change of who may do what is seen when it is made.
     let wanted = [
+        "GET /api/v1/accounts/unknown: conversations:read",
+        "GET /api/v1/accounts: conversations:read",
         "GET /api/v1/contacts/{id}: conversations:read",
         "GET /api/v1/conversations/{id}/messages: conversations:read",
         "GET /api/v1/conversations/{id}/timers: conversations:read",
@@ -62,6 +64,7 @@ fn the_description_names_every_route() {
         "GET /healthz: open",
         "GET /metrics: metrics",
         "GET /readyz: open",
+        "POST /api/v1/accounts/{id}/resume: conversations:write",
         "POST /api/v1/conversations/{id}/messages: conversations:write",
         "POST /api/v1/conversations/{id}/resolve: conversations:write",
         "POST /api/v1/conversations/{id}/return: conversations:write",

@@ -430,3 +430,32 @@ async fn packs_are_shown_and_a_bad_one_is_refused() {
     let after = get("/api/v1/packs").to(&bench).await;
     assert_eq!(after.items()[0]["last_reload"]["outcome"], "refused");
 }
+
+#[tokio::test]
+async fn accounts_are_shown_with_how_they_stand_and_what_they_sent_that_nobody_understood() {
+    let bench = bench().await;
+    let page = get("/api/v1/accounts").to(&bench).await;
+    let ids: Vec<_> = page.items().iter().map(|row| &row["id"]).collect();
+    assert_eq!(ids, ["mail", "shop"]);
+    assert!(page.items().iter().all(|row| row["state"] == "good"));
+    for inbox in [&bench.mail, &bench.rival] {
+        let kept = inbox.accept_unknown("no known event", b"{\"odd\": 1}");
+        kept.await.unwrap();
+    }
+    let page = get("/api/v1/accounts/unknown").to(&bench).await;
+    let [row] = page.items().as_slice() else {
+        panic!("{}", page.text)
+    };
+    assert_eq!(row["account"], "mail");
+    assert_eq!(row["reason"], "no known event");
+    assert_eq!(row["body"], "{\"odd\": 1}");
+    for (id, status) in [
+        ("mail", StatusCode::ACCEPTED),
+        // Another workspace's is not there.
+        ("rival", StatusCode::NOT_FOUND),
+        ("nobody", StatusCode::NOT_FOUND),
+    ] {
+        let answer = post(format!("/api/v1/accounts/{id}/resume"), json!({}));
+        assert_eq!(answer.to(&bench).await.status, status, "{id}");
+    }
+}

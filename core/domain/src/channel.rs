@@ -13,9 +13,12 @@ pub struct Receipt {
 
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The platform asks for patience.
+    /// The platform asks for patience in this conversation.
     #[error("the platform asks to wait {0:?}")]
     RetryAfter(Duration),
+    /// The platform asks the whole account for patience.
+    #[error("the platform asks the account to wait {0:?}")]
+    AccountRetryAfter(Duration),
     /// Certainly not taken; trying again may help.
     #[error("not sent: {0}")]
     Transient(BoxError),

@@ -69,6 +69,8 @@ uuid_id! {
     ActionId,
     TicketId,
     FileId,
+    /// Something signed that was not understood.
+    UnknownId,
 }
 
 macro_rules! name_id {
@@ -117,6 +119,26 @@ name_id! {
     AccountId,
 }
 
+impl OutboxId {
+    /// The id in 22 characters of base64 as it stands in addresses.
+    #[must_use]
+    pub fn key22(self) -> String {
+        const LETTERS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let bits = self.0.as_u128();
+        // 128 bits are 21 letters of six bits and two bits more, which stand on the left of theirs.
+        (0..22)
+            .map(|at| {
+                let six = match 122_u32.checked_sub(6 * at) {
+                    Some(shift) => bits >> shift,
+                    None => bits << 4,
+                };
+                char::from(LETTERS[(six & 63) as usize])
+            })
+            .collect()
+    }
+}
+
 impl Default for WorkspaceId {
     fn default() -> Self {
         Self::new("default")
@@ -136,6 +158,14 @@ fn derive(kind: &str, parts: &[&str]) -> Uuid {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_key_is_the_whole_id() {
+        // As RFC 4648 writes these bytes.
+        let id = OutboxId(Uuid::from_u128(0x0001_0203_0405_0607_0809_0a0b_0c0d_0e0f));
+        assert_eq!(id.key22(), "AAECAwQFBgcICQoLDA0ODw");
+        assert_eq!(OutboxId(Uuid::max()).key22(), "_____________________w");
+    }
 
     #[test]
     fn derived_ids_keep_their_parts_apart() {

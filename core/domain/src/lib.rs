@@ -11,7 +11,7 @@
 //! * [`emotion`] – how a customer feels, and which words say so;
 //! * [`entity`] – numbers, money, days and addresses in a message;
 //! * [`action`] – calls to the outside that a flow asks for;
-//! * [`store`], [`bus`] – durable rows and wake-ups;
+//! * [`store`], [`edge`], [`bus`] – durable rows, those of a channel's edge among them, and wake-ups;
 //! * [`channel`] – how one attempt to send can end.
 
 pub mod action;
@@ -19,6 +19,7 @@ pub mod bus;
 pub mod capabilities;
 pub mod channel;
 pub mod conversation;
+pub mod edge;
 pub mod embedder;
 pub mod emotion;
 pub mod entity;
@@ -31,7 +32,7 @@ pub mod time;
 
 pub use id::{
     AccountId, ActionId, ContactId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId,
-    TicketId, TimerId, WorkspaceId,
+    TicketId, TimerId, UnknownId, WorkspaceId,
 };
 pub use locale::{Locale, Text};
 pub use time::Timestamp;

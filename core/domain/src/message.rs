@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountId, ConversationId, LaneId, Locale, OutboxId, Timestamp, Value, WorkspaceId};
+use crate::{
+    AccountId, ConversationId, LaneId, Locale, MessageId, OutboxId, Timestamp, Value, WorkspaceId,
+};
 
 /// One event from a channel, verified and decoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,12 +75,19 @@ pub enum InboundKind {
     Reaction {
         emoji: String,
     },
-    /// The platform tells the fate of messages we sent.
+    /// The platform tells the fate of messages we sent: of those with these ids, or of all in the
+    /// conversation up to an instant.
     Receipt {
         status: Delivery,
+        #[serde(default)]
         ids: Vec<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<String>,
+        /// The platform's words for a failure.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
     },
     /// Anything else that flows may start on: `page`, `typing`, `follow`, an API event.
     System {
@@ -143,6 +152,15 @@ pub struct ReplyContext {
     pub uses_left: Option<u32>,
 }
 
+/// One use of a [`ReplyContext`], claimed for one send and for no other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplyUse {
+    pub token: String,
+    /// From 1.
+    #[serde(rename = "use")]
+    pub number: u32,
+}
+
 /// A piece of a message, in either direction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -165,6 +183,16 @@ pub enum Part {
     /// Something the channel showed us that Tandem has no word for.
     Unsupported {
         native: String,
+    },
+    /// Words the platform has approved, for when nothing else may be sent. Outbound only.
+    Template {
+        name: String,
+        language: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        params: Vec<String>,
+        /// What it says, for channels that know no templates.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
     },
 }
 
@@ -192,7 +220,7 @@ pub struct Media {
     pub alt: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MediaKind {
     Image,
@@ -282,8 +310,38 @@ pub struct Outbound {
     pub seq: u64,
     /// Who speaks.
     pub author: Author,
+    /// How the choices are meant to be shown; none without choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reply_context: Option<ReplyContext>,
+    pub choice_style: Option<ChoiceStyle>,
+    /// More sends of the same line follow: only with the last of them the line is sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    /// Other lines of the transcript that leave with this one, where sends are few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<MessageId>,
+    /// The platform's id of the customer's message this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_inbound_id: Option<String>,
+    /// A way to answer that is this send's alone; there only while it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_context: Option<ReplyUse>,
+}
+
+impl Outbound {
+    /// The uuid in 22 characters, for platforms whose keys are shorter than 36.
+    #[must_use]
+    pub fn key22(&self) -> String {
+        self.uuid.key22()
+    }
+}
+
+/// The ways of showing choices natively, richest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChoiceStyle {
+    Buttons,
+    List,
+    QuickReplies,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,7 +373,9 @@ pub enum Author {
     System,
 }
 
-/// How far a message has come.
+/// How far a message has come. It only goes on from [`Queued`](Self::Queued) over sent, uncertain,
+/// failed and delivered to read, whatever order the platform tells it in; a message that is sent
+/// once more begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
@@ -328,4 +388,25 @@ pub enum Delivery {
     Failed,
     /// The platform may or may not have it; never resent blindly.
     Uncertain,
+}
+
+impl Delivery {
+    /// Its place in the order a message comes through them.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Queued => 0,
+            Self::Sent => 1,
+            Self::Uncertain => 2,
+            Self::Failed => 3,
+            Self::Delivered => 4,
+            Self::Read => 5,
+        }
+    }
+
+    /// Whether a message that stands at `before` may come to this.
+    #[must_use]
+    pub fn follows(self, before: Option<Self>) -> bool {
+        self == Self::Queued || before.is_none_or(|before| self.rank() > before.rank())
+    }
 }

@@ -18,7 +18,8 @@ use crate::{
     MessageId, OutboxId, TicketId, TimerId, Timestamp, Value, WorkspaceId,
     action::{ActionError, Meta, Request},
     conversation::{Conversation, Priority, RoutingState, Status},
-    message::{Author, Content, Delivery, Inbound, Outbound},
+    edge::{Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
+    message::{Author, Content, Delivery, Inbound, Outbound, ReplyContext},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,14 @@ pub enum Guard {
         account: AccountId,
         native_id: String,
     },
+    /// The customer has not written since, and nobody claimed a use of their reply context.
+    ReachIs {
+        lane: LaneId,
+        heard_at: Timestamp,
+        reply_used: u32,
+    },
+    /// No message of ours is known by this native id yet.
+    NoNative { account: AccountId, native: String },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -130,6 +139,7 @@ pub enum Write {
     ConversationPut(Box<Conversation>),
     ContactPut(Contact),
     MessagePut(Message),
+    /// Only goes on, see [`Delivery`]; what stands further already stays.
     MessageDelivery {
         id: MessageId,
         delivery: Delivery,
@@ -142,6 +152,26 @@ pub enum Write {
         id: OutboxId,
         state: OutboxState,
     },
+    /// The customer wrote: sends are counted anew, rows held for it are due, and a reply context
+    /// takes the place of the one before.
+    Heard {
+        lane: LaneId,
+        at: Timestamp,
+        reply: Option<ReplyContext>,
+    },
+    /// One send more since the customer wrote.
+    ReachSent(LaneId),
+    /// One use more of the lane's reply context.
+    ReplyUsed(LaneId),
+    NativePut(NativeRow),
+    /// Of several for one id the one that says most stays.
+    ReceiptPark(ParkedReceipt),
+    ReceiptUnpark {
+        account: AccountId,
+        native: String,
+    },
+    /// Of each account only the newest are kept.
+    UnknownPut(UnknownRow),
     TimerPut(TimerRow),
     /// Removes every timer of the lane with this key.
     TimerCancel {
@@ -291,6 +321,8 @@ pub struct OutboxRow {
     /// The line of the transcript it carries.
     pub message: MessageId,
     pub state: OutboxState,
+    /// When its first attempt began; none while it has made none that counts.
+    pub tried_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 
@@ -304,16 +336,25 @@ impl OutboxRow {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum OutboxState {
-    /// Waits for its turn. Within a lane rows leave in order of their transcript line.
+    /// Waits for its turn. Within a lane rows leave in order of their transcript line. A row
+    /// without attempts counts as never tried.
     Ready {
         attempts: u32,
         not_before: Timestamp,
+    },
+    /// Waits for the customer to write, at most until then; the code says why.
+    Held {
+        attempts: u32,
+        until: Timestamp,
+        code: String,
     },
     /// Somebody is sending it until the lease runs out.
     Leased {
         attempts: u32,
         lease: u64,
         until: Timestamp,
+        /// A lease before this one ran out: the message may have left under it.
+        interrupted: bool,
     },
     Sent {
         native_ids: Vec<String>,
@@ -521,15 +562,39 @@ pub trait Store: Send + Sync {
     async fn events(&self, workspace: &WorkspaceId, after: u64, limit: usize)
     -> Result<Vec<Event>>;
 
-    /// Leases rows that are ready (or whose lease ran out), at most one a lane: always the lane's
-    /// first unsettled one, so that no message overtakes another. Raises `attempts`.
+    /// Leases rows of an account that are ready (or held for long enough, or whose lease ran
+    /// out), at most one a lane: always the lane's first unsettled one, so that no message
+    /// overtakes another. Raises `attempts`.
     async fn lease_outbox(
         &self,
         workspace: &WorkspaceId,
+        account: &AccountId,
         now: Timestamp,
         lease: Duration,
         limit: usize,
     ) -> Result<Vec<OutboxRow>>;
+    /// When the account's next row may leave, or its next lease runs out.
+    async fn next_outbox(
+        &self,
+        workspace: &WorkspaceId,
+        account: &AccountId,
+    ) -> Result<Option<Timestamp>>;
+    async fn reach(&self, workspace: &WorkspaceId, lane: LaneId) -> Result<Option<Reach>>;
+    /// Our message by the id the platform gave it.
+    async fn native(
+        &self,
+        workspace: &WorkspaceId,
+        account: &AccountId,
+        native: &str,
+    ) -> Result<Option<NativeRow>>;
+    async fn parked(
+        &self,
+        workspace: &WorkspaceId,
+        account: &AccountId,
+        native: &str,
+    ) -> Result<Option<ParkedReceipt>>;
+    /// Newest first.
+    async fn unknowns(&self, workspace: &WorkspaceId, limit: usize) -> Result<Vec<UnknownRow>>;
     async fn outbox(&self, workspace: &WorkspaceId, id: OutboxId) -> Result<Option<OutboxRow>>;
     /// Failed and uncertain rows, newest first.
     async fn dead_letters(&self, workspace: &WorkspaceId, limit: usize) -> Result<Vec<OutboxRow>>;
@@ -597,9 +662,10 @@ pub trait Store: Send + Sync {
     async fn active_pack(&self, workspace: &WorkspaceId, name: &str) -> Result<Option<PackRow>>;
 
     /// Forgets what nobody asks for again, in small steps: dedupe keys of events worked off,
-    /// messages sent, actions settled, each older than `keep`; claims and values that expired.
-    /// Dead letters stay. Returns how many rows went.
-    async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64>;
+    /// messages sent with their native ids, actions settled, receipts parked and events not
+    /// understood, each older than `keep` says; claims and values that expired. Dead letters stay.
+    /// Returns how many rows went.
+    async fn purge(&self, now: Timestamp, keep: &Keep) -> Result<u64>;
 
     async fn depths(&self, workspace: &WorkspaceId) -> Result<Depths>;
     /// A write and a read; for readiness.

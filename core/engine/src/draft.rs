@@ -4,21 +4,48 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tandem_channel_kit::render;
+use tandem_channel_kit::{Menu, Style, render};
 use tandem_domain::{
     ActionId, ContactId, Locale, MessageId, OutboxId, TicketId, TimerId, Timestamp, Value,
     WorkspaceId,
     action::Meta,
     conversation::{Conversation, Handoff, HandoffMode, IllegalMove, Move, Priority},
-    message::{Author, Content, Delivery, Outbound, ReplyContext, SendOp},
+    message::{Author, Content, Delivery, Outbound, SendOp},
     store::{
-        ActionRow, Contact, Event, Message, Once, OutboxRow, OutboxState, Ticket, TimerRow,
-        Visibility, Write,
+        ActionRow, Contact, Event, InboxRow, Message, Once, OutboxRow, OutboxState, Ticket,
+        TimerRow, Visibility, Write,
     },
 };
 use tandem_flow::step::Effect;
 
-use crate::engine::Connected;
+use crate::accounts::Connected;
+
+/// Longest that a platform is believed to have kept an event before it delivered it.
+const LATEST: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Lines on their way to the customer as one message.
+struct Said {
+    message: MessageId,
+    /// Lines before it that leave with it.
+    also: Vec<MessageId>,
+    seq: u64,
+    author: Author,
+    contents: Vec<Content>,
+}
+
+impl Said {
+    fn takes(&self, next: &Self) -> bool {
+        let ours = self.contents.last().zip(next.contents.first());
+        self.author == next.author && ours.is_some_and(|(a, b)| render::joins(a, b))
+    }
+
+    /// The row is the newest line's, so that what comes after it keeps its place.
+    fn take(&mut self, next: Self) {
+        self.also.push(self.message);
+        (self.message, self.seq) = (next.message, next.seq);
+        self.contents.extend(next.contents);
+    }
+}
 
 /// Rows of one turn, in the order they are written, and what must be started once they stand.
 pub(crate) struct Draft {
@@ -29,7 +56,13 @@ pub(crate) struct Draft {
     cause: String,
     ordinal: u32,
     connected: Option<Arc<Connected>>,
-    reply_context: Option<ReplyContext>,
+    /// What is to be sent; rendered when all of it is known.
+    said: Vec<Said>,
+    /// Sends are left to who answers in-band until then.
+    reserved: Option<Timestamp>,
+    last_inbound_id: Option<String>,
+    /// The choices that were shown last.
+    pub menu: Option<Menu>,
     pub conversation: Conversation,
     pub contact: Contact,
     contact_changed: bool,
@@ -39,6 +72,7 @@ pub(crate) struct Draft {
     pub lines: Vec<Message>,
     pub actions: Vec<ActionRow>,
     pub events: u32,
+    /// Something may leave that could not before.
     pub sends: bool,
     pub timers: bool,
 }
@@ -58,7 +92,10 @@ impl Draft {
             cause,
             ordinal: 0,
             connected,
-            reply_context: None,
+            said: Vec::new(),
+            reserved: None,
+            last_inbound_id: None,
+            menu: None,
             conversation,
             contact,
             contact_changed: false,
@@ -72,8 +109,35 @@ impl Draft {
         }
     }
 
-    pub fn reply_context(&mut self, context: Option<ReplyContext>) {
-        self.reply_context = context;
+    /// The customer wrote this: what is sent in this turn answers it.
+    pub fn heard(&mut self, row: &InboxRow) {
+        let Some(connected) = self.connected.clone().filter(|c| !c.reads_transcript) else {
+            return;
+        };
+        let event = &row.event;
+        self.last_inbound_id.clone_from(&event.message_id);
+        self.reserved = connected
+            .channel
+            .in_band()
+            .map(|span| row.received_at + span)
+            .filter(|until| *until > self.now);
+        if connected.caps.window.is_none() && event.reply_context.is_none() {
+            return;
+        }
+        // What was held for their next message may leave.
+        self.sends = true;
+        // The platform counts from when the customer wrote; a clock that cannot be true is not
+        // believed.
+        let believable = row.received_at - LATEST..=row.received_at;
+        self.writes.push(Write::Heard {
+            lane: row.lane,
+            at: if believable.contains(&event.ts) {
+                event.ts
+            } else {
+                row.received_at
+            },
+            reply: event.reply_context.clone(),
+        });
     }
 
     pub fn now(&self) -> Timestamp {
@@ -116,10 +180,7 @@ impl Draft {
             Visibility::Public,
             client_id,
         );
-        let read_from_transcript = self
-            .connected
-            .as_ref()
-            .is_none_or(|c| c.channel.reads_transcript());
+        let read_from_transcript = self.connected.as_ref().is_none_or(|c| c.reads_transcript);
         let delivery = if read_from_transcript {
             Delivery::Sent
         } else {
@@ -128,36 +189,69 @@ impl Draft {
         if let Some(line) = self.lines.last_mut() {
             line.delivery = Some(delivery);
         }
-        let Some(connected) = self.connected.clone().filter(|_| !read_from_transcript) else {
+        if read_from_transcript {
+            return;
+        }
+        let next = Said {
+            message,
+            also: Vec::new(),
+            seq: self.conversation.last_seq,
+            author,
+            contents: vec![content],
+        };
+        let few = self.connected.as_ref().is_some_and(|c| {
+            let quota = c.caps.window.and_then(|window| window.quota);
+            quota.is_some()
+        });
+        match self.said.last_mut() {
+            Some(before) if few && before.takes(&next) => before.take(next),
+            _ => self.said.push(next),
+        }
+    }
+
+    /// What was said as rows: one a native send, so that a retry never repeats part one.
+    fn send(&mut self) {
+        let said = std::mem::take(&mut self.said);
+        let Some(connected) = self.connected.clone().filter(|_| !said.is_empty()) else {
             return;
         };
-        // One row a native send, so that a retry never repeats part one.
-        let capabilities = connected.channel.capabilities();
-        for part in render::render(&content, &capabilities, &|_| None).sends {
-            self.ordinal += 1;
-            let uuid = OutboxId::derive(&[&self.cause, &self.ordinal.to_string()]);
-            self.writes.push(Write::OutboxPut(Box::new(OutboxRow {
-                outbound: Outbound {
-                    uuid,
-                    workspace: self.workspace.clone(),
-                    account: self.conversation.account.clone(),
-                    lane: self.conversation.lane,
-                    conversation_id: self.conversation.id,
-                    conversation: self.conversation.native.clone(),
-                    content: part,
-                    op: SendOp::Send,
-                    seq: self.conversation.last_seq,
-                    author: author.clone(),
-                    reply_context: self.reply_context.clone(),
-                },
-                message,
-                state: OutboxState::Ready {
-                    attempts: 0,
-                    not_before: self.now,
-                },
-                created_at: self.now,
-            })));
-            self.sends = true;
+        for said in said {
+            let content = render::joined(said.contents);
+            let rendered = render::render(&content, &connected.caps, &|_| None);
+            let last = rendered.sends.len();
+            for (at, content) in (1..).zip(rendered.sends) {
+                self.ordinal += 1;
+                let uuid = OutboxId::derive(&[&self.cause, &self.ordinal.to_string()]);
+                let choice_style = rendered.style.and_then(Style::native);
+                self.writes.push(Write::OutboxPut(Box::new(OutboxRow {
+                    outbound: Outbound {
+                        uuid,
+                        workspace: self.workspace.clone(),
+                        account: self.conversation.account.clone(),
+                        lane: self.conversation.lane,
+                        conversation_id: self.conversation.id,
+                        conversation: self.conversation.native.clone(),
+                        choice_style: choice_style.filter(|_| !content.choices.is_empty()),
+                        content,
+                        op: SendOp::Send,
+                        seq: said.seq,
+                        author: said.author.clone(),
+                        more: at < last,
+                        also: said.also.clone(),
+                        last_inbound_id: self.last_inbound_id.clone(),
+                        reply_context: None,
+                    },
+                    message: said.message,
+                    state: OutboxState::Ready {
+                        attempts: 0,
+                        not_before: self.reserved.unwrap_or(self.now),
+                    },
+                    tried_at: None,
+                    created_at: self.now,
+                })));
+                self.sends = true;
+            }
+            self.menu = rendered.menu.or_else(|| self.menu.take());
         }
     }
 
@@ -338,6 +432,7 @@ impl Draft {
 
     /// Everything but the lane, the inbox row and the journal.
     pub fn finish(&mut self) {
+        self.send();
         if self.contact_changed {
             self.writes.push(Write::ContactPut(self.contact.clone()));
         }

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,7 @@ use tandem_domain::{
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::{files::Files, lanes::Lanes, packs::PackSet, seal::SealKey};
+use crate::{accounts::Connected, files::Files, lanes::Lanes, packs::PackSet, seal::SealKey};
 
 /// How the engine behaves; every figure has a reason beside it.
 #[derive(Clone, Debug)]
@@ -29,12 +32,14 @@ pub struct Config {
     pub lanes_in_memory: usize,
     /// Calls to the outside at one time.
     pub actions_at_once: usize,
-    /// Sends at one time.
+    /// Sends of one account at one time.
     pub sends_at_once: usize,
     /// Longer than any platform's answer takes.
     pub send_lease: Duration,
     /// After these the message is a dead letter.
     pub send_attempts: u32,
+    /// So long after its first attempt a message is a dead letter, whatever it waited for.
+    pub send_ttl: Duration,
     /// Times the work on an event may fail before it is put aside.
     pub turn_attempts: u32,
     /// How long shutdown waits for work that has begun.
@@ -50,6 +55,7 @@ impl Default for Config {
             sends_at_once: 64,
             send_lease: Duration::from_secs(60),
             send_attempts: 12,
+            send_ttl: Duration::from_secs(24 * 3600),
             turn_attempts: 3,
             drain: Duration::from_secs(10),
         }
@@ -96,19 +102,13 @@ pub(crate) struct Inner {
     /// What the turns of recent events said, for whoever waits for an answer.
     settled: Mutex<LruCache<InboxId, Settled>>,
     pub timers_changed: Notify,
-    pub outbox_changed: Notify,
     /// A write that is done once for a contact has its result, or was given up.
     pub claims_changed: Notify,
     pub action_permits: Arc<Semaphore>,
-    pub send_permits: Arc<Semaphore>,
+    /// Whether accounts that are connected now are sent for at once.
+    started: AtomicBool,
     pub stop: Stop,
     pub tasks: TaskTracker,
-}
-
-/// An account with the channel that serves it.
-pub struct Connected {
-    pub account: Account,
-    pub channel: Arc<dyn Channel>,
 }
 
 enum Settled {
@@ -136,10 +136,9 @@ impl Engine {
             channels: RwLock::default(),
             settled: Mutex::new(LruCache::new(remembered)),
             timers_changed: Notify::new(),
-            outbox_changed: Notify::new(),
             claims_changed: Notify::new(),
             action_permits: Arc::new(Semaphore::new(parts.config.actions_at_once)),
-            send_permits: Arc::new(Semaphore::new(parts.config.sends_at_once)),
+            started: AtomicBool::new(false),
             stop: Stop::new(),
             tasks: TaskTracker::new(),
             config: parts.config,
@@ -149,12 +148,30 @@ impl Engine {
     /// Makes a channel known and gives the inbox it hands its events to.
     pub fn connect(&self, account: Account, channel: Arc<dyn Channel>) -> Inbox {
         let inbox = Inbox::new(account.clone(), Arc::new(self.clone()));
+        let id = account.id.clone();
+        let connected = Arc::new(Connected::new(
+            account,
+            channel,
+            self.0.config.sends_at_once,
+        ));
         self.0
             .channels
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(account.id.clone(), Arc::new(Connected { account, channel }));
+            .insert(id, connected.clone());
+        if self.0.started.load(Ordering::Acquire) {
+            self.send_for(connected);
+        }
         inbox
+    }
+
+    fn send_for(&self, connected: Arc<Connected>) {
+        if !connected.reads_transcript {
+            let engine = self.clone();
+            self.0
+                .tasks
+                .spawn(async move { engine.run_outbox(connected).await });
+        }
     }
 
     /// Takes up what an earlier run left and begins to work. Call it after the channels are
@@ -170,8 +187,11 @@ impl Engine {
         }
         let engine = self.clone();
         inner.tasks.spawn(async move { engine.run_timers().await });
-        let engine = self.clone();
-        inner.tasks.spawn(async move { engine.run_outbox().await });
+        if !inner.started.swap(true, Ordering::AcqRel) {
+            for connected in self.channels() {
+                self.send_for(connected);
+            }
+        }
         Ok(())
     }
 
@@ -180,7 +200,6 @@ impl Engine {
     pub async fn shutdown(&self) {
         self.0.stop.stop();
         self.0.timers_changed.notify_waiters();
-        self.0.outbox_changed.notify_waiters();
         self.0.tasks.close();
         if tokio::time::timeout(self.0.config.drain, self.0.tasks.wait())
             .await

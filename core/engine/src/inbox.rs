@@ -1,7 +1,11 @@
 //! The way in. One event whose lane is free is committed together with its turn; everything else
 //! is committed first and worked off after, in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tandem_channel_kit::{
@@ -9,10 +13,11 @@ use tandem_channel_kit::{
     inbox::{File, NewFile},
 };
 use tandem_domain::{
-    FileId, InboxId, LaneId, MessageId, OutboxId, WorkspaceId,
+    FileId, InboxId, LaneId, MessageId, OutboxId, UnknownId, WorkspaceId,
     bus::{Listener, Signal, Topic},
     channel::{Receipt, SendError},
-    message::{Delivery, Inbound},
+    edge::UnknownRow,
+    message::{Delivery, Inbound, InboundKind},
     store::{
         Commit, FileRow, Guard, InboxRow, InboxState, Message, OutboxRow, Outcome, StoreError,
         Visibility, Write,
@@ -20,8 +25,10 @@ use tandem_domain::{
 };
 
 use crate::{
+    accounts::Connected,
     engine::Engine,
     lanes::{Cell, Lane},
+    outbox::Ending,
     turn::{Cause, TurnError, Turned},
 };
 
@@ -40,6 +47,10 @@ impl Sink for Engine {
                 "the server is shutting down".into(),
             ));
         }
+        let connected = self.channel(&account.id).filter(|c| !c.reads_transcript);
+        if let Some(connected) = connected {
+            return self.accept_from(&connected, events).await;
+        }
         if events.len() == 1
             && let Some(event) = events.pop()
         {
@@ -53,18 +64,30 @@ impl Sink for Engine {
         account: &Account,
         id: InboxId,
         limit: Duration,
+        most: usize,
     ) -> Option<ReplyClaim> {
+        let connected = self.channel(&account.id)?;
         let lines = self.await_settled(id, limit).await?;
         let cause = format!("inbox:{id}");
         let mut claimed = Vec::new();
         // The turn numbered its sends from 1; the first that is missing ends them.
         for ordinal in 1..=u32::try_from(lines.len().saturating_mul(8)).unwrap_or(64) {
             let uuid = OutboxId::derive(&[&cause, &ordinal.to_string()]);
-            match self.claim(&account.workspace, uuid).await {
-                Some(row) => claimed.push(row),
-                None => break,
+            let waited = if claimed.len() < most {
+                let row = self.claim(&account.workspace, uuid).await;
+                let waited = row.is_some();
+                claimed.extend(row);
+                waited
+            } else {
+                // What finds no room in the answer leaves by the outbox at once.
+                let released = self.release(&account.workspace, uuid).await;
+                released.unwrap_or(false)
+            };
+            if !waited {
+                break;
             }
         }
+        connected.wake.notify_one();
         if claimed.is_empty() {
             return None;
         }
@@ -73,7 +96,8 @@ impl Sink for Engine {
             outbound,
             Box::new(Claimed {
                 engine: self.clone(),
-                workspace: account.workspace.clone(),
+                epoch: connected.epoch(),
+                connected,
                 rows: claimed,
             }),
         ))
@@ -184,6 +208,41 @@ impl Sink for Engine {
         Ok(row)
     }
 
+    fn account(&self, account: &Account, address: &str) -> Option<Account> {
+        self.channels()
+            .into_iter()
+            .find(|known| {
+                let Account {
+                    workspace, channel, ..
+                } = &known.account;
+                (workspace, channel) == (&account.workspace, &account.channel)
+                    && (known.account.id.as_str() == address
+                        || known.channel.addresses().iter().any(|a| a == address))
+            })
+            .map(|known| known.account.clone())
+    }
+
+    async fn keep_unknown(
+        &self,
+        account: &Account,
+        reason: String,
+        body: Vec<u8>,
+    ) -> Result<(), InboxError> {
+        metrics::counter!("tandem_unknown_events_total", "account" => account.id.to_string())
+            .increment(1);
+        tracing::error!(account = %account.id, reason, bytes = body.len(), "The platform sent something that was not understood; it is kept, and the API shows it.");
+        let mut commit = Commit::new(account.workspace.clone());
+        commit.writes.push(Write::UnknownPut(UnknownRow {
+            id: UnknownId::fresh(),
+            account: account.id.clone(),
+            reason,
+            body,
+            at: self.now(),
+        }));
+        self.0.store.commit(commit).await?;
+        Ok(())
+    }
+
     async fn load_file(&self, account: &Account, id: FileId) -> Result<Option<File>, InboxError> {
         let Some(row) = self.0.store.file(&account.workspace, id).await? else {
             return Ok(None);
@@ -202,19 +261,74 @@ impl Sink for Engine {
 }
 
 impl Engine {
+    /// Takes in what a platform delivered: receipts apart, our own words dropped, edits read into
+    /// what they edit where that came with them.
+    async fn accept_from(
+        &self,
+        connected: &Connected,
+        events: Vec<Inbound>,
+    ) -> Result<Vec<Accepted>, InboxError> {
+        let account = &connected.account;
+        let mut answers = Vec::with_capacity(events.len());
+        let (mut talk, mut receipts) = (Vec::new(), Vec::new());
+        for event in events {
+            if matches!(event.kind, InboundKind::Receipt { .. }) {
+                answers.push(Some(Accepted::New(InboxId::fresh())));
+                receipts.push(event);
+            } else if self.is_echo(connected, &event).await? {
+                answers.push(Some(Accepted::Skipped));
+            } else {
+                answers.push(None);
+                talk.push(event);
+            }
+        }
+        let taken = match talk.len() {
+            0 => Vec::new(),
+            1 => {
+                let event = talk.remove(0);
+                vec![self.accept_one(account, event).await?]
+            }
+            _ => self.accept_many(account, talk).await?,
+        };
+        for receipt in &receipts {
+            self.take_receipt(account, receipt).await?;
+        }
+        let mut taken = taken.into_iter();
+        Ok(answers
+            .into_iter()
+            .filter_map(|known| known.or_else(|| taken.next()))
+            .collect())
+    }
+
+    /// Whether the event is a message of ours coming back.
+    async fn is_echo(&self, connected: &Connected, event: &Inbound) -> Result<bool, StoreError> {
+        if event.kind != InboundKind::Message {
+            return Ok(false);
+        }
+        let Account { workspace, id, .. } = &connected.account;
+        if connected.channel.addresses().contains(&event.sender.id) {
+            return Ok(true);
+        }
+        let Some(message) = &event.message_id else {
+            return Ok(false);
+        };
+        Ok(self.0.store.native(workspace, id, message).await?.is_some())
+    }
+
     /// Acceptance and turn in one transaction, where the lane has nothing older to do.
     async fn accept_one(&self, account: &Account, event: Inbound) -> Result<Accepted, InboxError> {
         let row = self.row(account, event);
         let cell = self.0.lanes.get(&account.workspace, row.lane);
         let mut slot = cell.work.lock().await;
-        if slot.is_none() {
-            // Nothing is known of the lane: an earlier run may have left events in it.
+        if slot.is_none() || cell.behind.load(Ordering::Acquire) {
+            // An earlier run, or a batch before this event, may have left events in the lane.
             self.drain_locked(&cell, &mut slot).await?;
         }
         let id = row.id;
         let cause = Cause::Inbound {
             row: Box::new(row),
             accepted: false,
+            edits: Vec::new(),
         };
         match self.turn(&cell, &mut slot, &cause).await {
             Ok(Turned::Done(_) | Turned::Stale) => Ok(Accepted::New(id)),
@@ -354,6 +468,8 @@ impl Engine {
     fn drain_later(&self, workspace: &WorkspaceId, lane: LaneId) {
         let engine = self.clone();
         let cell = self.0.lanes.get(workspace, lane);
+        // Before anybody is told that the events were accepted: what they hand in next comes after.
+        cell.behind.store(true, Ordering::Release);
         self.0.tasks.spawn(async move {
             let mut pause = Duration::from_millis(100);
             loop {
@@ -374,6 +490,16 @@ impl Engine {
     /// Works off a lane's accepted events, oldest first. An event whose turn keeps failing is
     /// handed to people with its words in the transcript.
     async fn drain_locked(&self, cell: &Cell, slot: &mut Option<Lane>) -> Result<(), StoreError> {
+        // What is accepted from here on is seen by the last look, or says so again.
+        cell.behind.store(false, Ordering::Release);
+        let drained = self.drain(cell, slot).await;
+        if drained.is_err() {
+            cell.behind.store(true, Ordering::Release);
+        }
+        drained
+    }
+
+    async fn drain(&self, cell: &Cell, slot: &mut Option<Lane>) -> Result<(), StoreError> {
         loop {
             let rows = self
                 .0
@@ -383,8 +509,15 @@ impl Engine {
             if rows.is_empty() {
                 return Ok(());
             }
-            for row in rows {
-                self.work_off(cell, slot, row).await?;
+            let mut done = HashSet::new();
+            for (at, row) in rows.iter().enumerate() {
+                if done.contains(&row.id) {
+                    continue;
+                }
+                let mut row = row.clone();
+                let edits = read_edits(&mut row, &rows[at + 1..]);
+                done.extend(edits.iter().copied());
+                self.work_off(cell, slot, row, edits).await?;
             }
         }
     }
@@ -394,13 +527,16 @@ impl Engine {
         cell: &Cell,
         slot: &mut Option<Lane>,
         mut row: InboxRow,
+        edits: Vec<InboxId>,
     ) -> Result<(), StoreError> {
         loop {
             let cause = Cause::Inbound {
                 row: Box::new(row.clone()),
                 accepted: true,
+                edits: edits.clone(),
             };
             let error = match self.turn(cell, slot, &cause).await {
+                Ok(Turned::Stale) => return self.over(cell, row.id).await,
                 Ok(_) => return Ok(()),
                 Err(TurnError::Store(error)) => return Err(error),
                 Err(error) => error,
@@ -424,35 +560,69 @@ impl Engine {
         }
     }
 
+    /// An event that had nobody to change or tell does not wait any longer.
+    async fn over(&self, cell: &Cell, id: InboxId) -> Result<(), StoreError> {
+        let mut commit = Commit::new(cell.workspace.clone());
+        commit.guards.push(Guard::InboxPending(id));
+        commit.writes.push(Write::InboxDone(id));
+        self.0.store.commit(commit).await.map(|_| ())
+    }
+
     /// Leases one outbox row for an in-band answer.
     async fn claim(&self, workspace: &WorkspaceId, id: OutboxId) -> Option<OutboxRow> {
         self.lease_one(workspace, id).await.ok().flatten()
     }
 }
 
+/// Reads edits that wait behind a message into it: the newest says what it is now. The rows that
+/// are done with it.
+fn read_edits(row: &mut InboxRow, behind: &[InboxRow]) -> Vec<InboxId> {
+    let message = &mut row.event;
+    if message.kind != InboundKind::Message || message.message_id.is_none() {
+        return Vec::new();
+    }
+    let mut edits = Vec::new();
+    for edit in behind {
+        if edit.event.kind == InboundKind::Edit && edit.event.message_id == message.message_id {
+            message.parts.clone_from(&edit.event.parts);
+            edits.push(edit.id);
+        }
+    }
+    edits
+}
+
 /// Outbox rows that are written into the answer of a platform's own request.
 struct Claimed {
     engine: Engine,
-    workspace: WorkspaceId,
+    connected: Arc<Connected>,
+    epoch: u64,
     rows: Vec<OutboxRow>,
+}
+
+impl Claimed {
+    async fn settle(&self, row: OutboxRow, result: Result<Receipt, SendError>) {
+        let ending = Ending::Tried {
+            result,
+            by_reply: true,
+        };
+        self.engine
+            .settle_send(&self.connected, row, ending, self.epoch)
+            .await;
+    }
 }
 
 #[async_trait]
 impl Claim for Claimed {
     async fn written(mut self: Box<Self>, receipt: Receipt) {
         for row in std::mem::take(&mut self.rows) {
-            self.engine
-                .settle_send(&self.workspace, row, Ok(receipt.clone()))
-                .await;
+            self.settle(row, Ok(receipt.clone())).await;
         }
     }
 
     async fn failed(mut self: Box<Self>, error: SendError) {
         let error = Arc::new(error);
         for row in std::mem::take(&mut self.rows) {
-            self.engine
-                .settle_send(&self.workspace, row, Err(again(&error)))
-                .await;
+            self.settle(row, Err(again(&error))).await;
         }
     }
 }
@@ -463,11 +633,16 @@ impl Drop for Claimed {
         if rows.is_empty() {
             return;
         }
-        let (engine, workspace) = (self.engine.clone(), self.workspace.clone());
+        let lost = Self {
+            engine: self.engine.clone(),
+            connected: self.connected.clone(),
+            epoch: self.epoch,
+            rows: Vec::new(),
+        };
         self.engine.0.tasks.spawn(async move {
             for row in rows {
-                let lost = SendError::Uncertain("the answer was dropped half-way".into());
-                engine.settle_send(&workspace, row, Err(lost)).await;
+                let error = SendError::Uncertain("the answer was dropped half-way".into());
+                lost.settle(row, Err(error)).await;
             }
         });
     }
@@ -477,6 +652,7 @@ impl Drop for Claimed {
 fn again(error: &SendError) -> SendError {
     match error {
         SendError::RetryAfter(pause) => SendError::RetryAfter(*pause),
+        SendError::AccountRetryAfter(pause) => SendError::AccountRetryAfter(*pause),
         SendError::Transient(why) => SendError::Transient(why.to_string().into()),
         SendError::Rejected { code, message } => SendError::Rejected {
             code: code.clone(),

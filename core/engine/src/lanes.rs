@@ -5,7 +5,7 @@
 use std::{
     collections::VecDeque,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use lru::LruCache;
@@ -17,7 +17,7 @@ use tandem_domain::{
 use tandem_flow::step::State;
 use tokio::sync::Mutex as WorkLock;
 
-use crate::seal::SealKey;
+use crate::{menus::KeptMenu, seal::SealKey};
 
 /// Lines of the transcript kept beside a lane, so that connected customers read no table.
 const TAIL: usize = 24;
@@ -33,6 +33,8 @@ pub(crate) struct Lane {
     pub private: Map,
     pub conversation: Conversation,
     pub state: State,
+    /// The choices that may be answered in words, on channels that cannot show all of them.
+    pub menu: Option<KeptMenu>,
     /// The key its sensitive values are sealed under, once it has some.
     pub key: Option<SealKey>,
     /// Somebody waits for what the running action will say.
@@ -43,6 +45,8 @@ pub(crate) struct Cell {
     pub workspace: WorkspaceId,
     pub id: LaneId,
     pub work: WorkLock<Option<Lane>>,
+    /// Events were accepted that may not be worked off yet: what comes after them waits.
+    pub behind: AtomicBool,
     tail: Mutex<VecDeque<Message>>,
 }
 
@@ -92,6 +96,7 @@ impl Lanes {
                     workspace: workspace.clone(),
                     id,
                     work: WorkLock::new(None),
+                    behind: AtomicBool::new(false),
                     tail: Mutex::default(),
                 })
             })

@@ -1,305 +1,26 @@
 //! The path of a message with a real store: what is promised of it, one test a promise.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use tandem_bus::LocalBus;
-use tandem_channel_kit::{Accepted, Account, Channel, ChannelError, Inbox, Sink as _, Stop};
+use support::{House, Platform, Service};
+use tandem_channel_kit::{Accepted, Sink as _};
 use tandem_domain::{
-    AccountId, ActionId, ConversationId, LaneId, Locale, Timestamp, WorkspaceId,
-    action::{Action, Meta, Ran, Request},
-    capabilities::{Capabilities, Limit},
-    channel::{Receipt, SendError},
+    ActionId, ConversationId, LaneId, Locale, Timestamp,
+    action::Meta,
+    action::Request,
+    channel::SendError,
     conversation::{Control, RoutingState, Status},
-    message::{
-        Author, Content, Delivery, Inbound, InboundKind, NativeConversation, Outbound, Part, Sender,
-    },
-    store::{ActionRow, Commit, ConversationQuery, OutboxState, Store, Visibility, Write},
+    message::{Author, Content, Delivery, Inbound},
+    store::{ActionRow, Commit, OutboxState, Visibility, Write},
 };
-use tandem_engine::{
-    Config, Engine, Parts, Person, Site, files::Files, packs::PackSet, seal::SealKey,
-};
-use tandem_understanding::PhraseTrainer;
+use tandem_engine::Person;
 use tokio::sync::Notify;
-
-const PACK: &str = r#"
-version: 1
-slots:
-  n: {type: integer}
-  email: {type: email, sensitive: true}
-  entry: {type: object, source: http}
-flows:
-  count:
-    title: counting
-    start_when: {phrases: [start counting]}
-    steps:
-      - id: next
-        collect: n
-        always_ask: true
-        ask: Next number?
-      - say: Got {{ n }}.
-      - {goto: next, max: 1000}
-  book:
-    title: booking
-    start_when: {phrases: [book something]}
-    steps:
-      - http: ledger.add
-        effect: write
-        save: entry
-        on_error: {other: [{say: It failed.}]}
-      - say: Booked.
-  mail:
-    title: your address
-    start_when: {phrases: [change my mail address]}
-    steps:
-      - collect: email
-        ask: Which address?
-      - say: Noted.
-  later:
-    title: a reminder
-    start_when: {phrases: [remind me of it]}
-    steps:
-      - say: I will.
-      - remind: Here it is.
-        after: 1h
-handoff_triggers:
-  - {phrases: [talk to a human], skill: general}
-"#;
-
-/// Does nothing until it is let go, and counts.
-#[derive(Default)]
-struct Service {
-    calls: AtomicU32,
-    held: Option<Notify>,
-}
-
-#[async_trait]
-impl Action for Service {
-    async fn run(&self, _request: &Request, _meta: &Meta) -> Ran {
-        self.calls.fetch_add(1, Ordering::SeqCst);
-        if let Some(held) = &self.held {
-            held.notified().await;
-        }
-        Ok(serde_json::json!({"id": 1})).into()
-    }
-}
-
-/// A platform that answers as it was told.
-#[derive(Default)]
-struct Platform {
-    from_transcript: bool,
-    sent: Mutex<Vec<Outbound>>,
-    answers: Mutex<Vec<SendError>>,
-    sent_one: Notify,
-}
-
-#[async_trait]
-impl Channel for Platform {
-    fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            text: Limit {
-                max: 4000,
-                unit: Default::default(),
-            },
-            buttons: None,
-            list: None,
-            quick_replies: None,
-            batch_max: 1,
-            cards: false,
-            media_max: None,
-            edit: false,
-            delete: false,
-            receipts: false,
-            typing: false,
-            proactive: true,
-            window_secs: None,
-        }
-    }
-
-    async fn run(&self, _inbox: Inbox, stop: Stop) -> Result<(), ChannelError> {
-        stop.stopped().await;
-        Ok(())
-    }
-
-    fn reads_transcript(&self) -> bool {
-        self.from_transcript
-    }
-
-    async fn send(&self, message: &Outbound) -> Result<Receipt, SendError> {
-        let answer = self.answers.lock().unwrap().pop();
-        self.sent.lock().unwrap().push(message.clone());
-        self.sent_one.notify_one();
-        match answer {
-            Some(error) => Err(error),
-            None => Ok(Receipt::default()),
-        }
-    }
-}
-
-struct House {
-    engine: Engine,
-    account: Account,
-    store: Arc<dyn Store>,
-    platform: Arc<Platform>,
-    service: Arc<Service>,
-    _folder: tempfile::TempDir,
-}
-
-impl House {
-    async fn build(platform: Platform, service: Service) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = tandem_store::open_sqlite(
-            folder.path().join("t.db").as_path(),
-            tandem_store::SqliteOptions::default(),
-        )
-        .unwrap();
-        Self::on(store, folder, platform, service).await
-    }
-
-    async fn on(
-        store: Arc<dyn Store>,
-        folder: tempfile::TempDir,
-        platform: Platform,
-        service: Service,
-    ) -> Self {
-        let files = vec![
-            ("pack.yaml".to_owned(), "name: t\nlocales: [en]\n".to_owned()),
-            ("desk.yaml".to_owned(), "skills: [general]\n".to_owned()),
-            (
-                "connections.yaml".to_owned(),
-                "connections:\n  ledger:\n    base_url: https://l.test\n    hosts: [l.test]\n    operations: {add: {method: POST, path: /add}}\n".to_owned(),
-            ),
-            ("main.flow.yaml".to_owned(), PACK.to_owned()),
-        ];
-        let loaded = tandem_flow::load::load_files(files);
-        let pack = loaded
-            .pack
-            .unwrap_or_else(|| panic!("{:#?}", loaded.diagnostics));
-        let workspace = WorkspaceId::default();
-        let packs = PackSet::open(
-            workspace.clone(),
-            store.clone(),
-            Arc::new(PhraseTrainer),
-            pack,
-        )
-        .await
-        .unwrap();
-        let (platform, service) = (Arc::new(platform), Arc::new(service));
-        let engine = Engine::new(Parts {
-            store: store.clone(),
-            bus: Arc::new(LocalBus::default()),
-            sites: vec![Site {
-                workspace: workspace.clone(),
-                packs: Arc::new(packs),
-            }],
-            action: service.clone(),
-            files: Files::new(folder.path().join("files")),
-            seal: SealKey::new(&[7; 32]).unwrap(),
-            clock: {
-                // Follows tokio's clock, which a test may pause.
-                let begun = tokio::time::Instant::now();
-                Arc::new(move || Timestamp(1_740_000_000_000) + begun.elapsed())
-            },
-            config: Config::default(),
-        });
-        let account = Account {
-            workspace,
-            id: AccountId::new("fake"),
-            channel: "fake".into(),
-        };
-        engine.connect(account.clone(), platform.clone());
-        engine.start().await.unwrap();
-        Self {
-            engine,
-            account,
-            store,
-            platform,
-            service,
-            _folder: folder,
-        }
-    }
-
-    fn event(&self, id: &str, text: &str) -> Inbound {
-        Inbound {
-            id: id.into(),
-            channel: "fake".into(),
-            account: self.account.id.clone(),
-            conversation: NativeConversation {
-                kind: Default::default(),
-                id: "ann".into(),
-                thread: None,
-            },
-            sender: Sender {
-                id: "ann".into(),
-                locale: Some(Locale::new("en")),
-                ..Default::default()
-            },
-            ts: Timestamp(0),
-            kind: InboundKind::Message,
-            message_id: None,
-            parts: vec![Part::text(text)],
-            quote: None,
-            mentions_me: false,
-            reply_context: None,
-        }
-    }
-
-    async fn accept(&self, id: &str, text: &str) -> Accepted {
-        self.engine
-            .accept(&self.account, vec![self.event(id, text)])
-            .await
-            .unwrap()[0]
-    }
-
-    /// Says it and waits until the turn, services included, is over.
-    async fn say(&self, id: &str, text: &str) -> Vec<String> {
-        let accepted = self.accept(id, text).await;
-        let lines = self
-            .engine
-            .settled(
-                &self.account,
-                accepted.id().unwrap(),
-                Duration::from_secs(10),
-            )
-            .await
-            .unwrap();
-        lines
-            .iter()
-            .filter(|l| l.author == Author::Bot)
-            .map(|l| l.content.plain())
-            .collect()
-    }
-
-    async fn conversation(&self) -> tandem_domain::conversation::Conversation {
-        let query = ConversationQuery {
-            limit: 10,
-            ..Default::default()
-        };
-        self.store
-            .conversations(&self.account.workspace, &query)
-            .await
-            .unwrap()
-            .remove(0)
-    }
-
-    async fn lines(&self) -> Vec<(Author, String, Visibility)> {
-        let id = self.conversation().await.id;
-        self.store
-            .messages(&self.account.workspace, id, 0, 1000)
-            .await
-            .unwrap()
-            .into_iter()
-            .map(|l| (l.author, l.content.plain(), l.visibility))
-            .collect()
-    }
-}
 
 fn quiet() -> Platform {
     Platform {
@@ -591,7 +312,7 @@ async fn a_sensitive_answer_is_not_in_the_state_nor_in_the_journal() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_a_platform_says_decides_what_becomes_of_a_message() {
     let platform = Platform::default();
     *platform.answers.lock().unwrap() = vec![
@@ -600,10 +321,15 @@ async fn what_a_platform_says_decides_what_becomes_of_a_message() {
     ];
     let house = House::build(platform, Service::default()).await;
     house.accept("1", "start counting").await;
-    while house.platform.sent.lock().unwrap().len() < 3 {
-        house.platform.sent_one.notified().await;
+    let waits = |attempts| move |s: &OutboxState| matches!(s, OutboxState::Ready { attempts: a, .. } if *a == attempts);
+    for attempt in 1..=2 {
+        let id = house.sent(attempt).await[0].uuid;
+        house
+            .until(id, waits(u32::try_from(attempt).unwrap()))
+            .await;
+        house.pass(4);
     }
-    let sent = house.platform.sent.lock().unwrap().clone();
+    let sent = house.sent(3).await;
     assert_eq!(
         sent[0].uuid, sent[2].uuid,
         "every attempt carries the same id"

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tandem_api::ApiState;
 use tandem_bus::LocalBus;
-use tandem_channel_kit::{Account, Channel as _, Stop};
+use tandem_channel_kit::{Account, Channel, Kind, Opening, Stop};
 use tandem_channel_web::WebChannel;
 use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
 use tandem_engine::{
@@ -22,7 +22,8 @@ use tandem_engine::{
 use tandem_flow::diagnostic::Diagnostic;
 
 use crate::{
-    config::{Config, Environment},
+    channels::Kinds,
+    config::{Config, Environment, Other},
     listen::{self, Bounds},
     reload::{Reloader, Reloaders},
 };
@@ -57,6 +58,18 @@ impl App {
     /// # Errors
     /// When anything of it cannot be had, with what to do about it.
     pub async fn build(config: &Config, environment: &Environment) -> anyhow::Result<Self> {
+        Self::build_with(config, environment, &Kinds::shipped()).await
+    }
+
+    /// As [`build`](Self::build), with these kinds of channels.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub async fn build_with(
+        config: &Config,
+        environment: &Environment,
+        kinds: &Kinds,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&config.data_dir).with_context(|| {
             format!(
                 "the data folder {} cannot be made",
@@ -127,14 +140,31 @@ impl App {
             };
             let settings = config.web_account(name, account, environment)?;
             let channel = Arc::new(WebChannel::new(identity.clone(), settings)?);
-            let inbox = engine.connect(identity, channel.clone());
-            router = router.merge(channel.routes(inbox.clone()));
-            let stop = stop.child();
-            tokio::spawn(async move {
-                if let Err(error) = channel.run(inbox, stop).await {
-                    tracing::error!(%error, "A channel stopped.");
+            router = router.merge(connect(&engine, identity, channel, &stop));
+        }
+        for (name, other) in &config.channels.others {
+            let kind = kind(kinds, name, other)?;
+            for (id, account) in &other.accounts {
+                let setting = format!("channels.{name}.accounts.{id}");
+                let opening = Opening {
+                    account: Account {
+                        workspace: WorkspaceId::new(&account.workspace),
+                        id: AccountId::new(id),
+                        channel: name.clone(),
+                    },
+                    settings: account
+                        .found(environment)
+                        .with_context(|| setting.clone())?,
+                    public_url: config.server.public_url.clone(),
+                    data_dir: config.data_dir.join("channels").join(name).join(id),
+                };
+                if let Some(complaint) = kind.check(&opening.settings).first() {
+                    bail!("{setting}: {complaint}");
                 }
-            });
+                let identity = opening.account.clone();
+                let channel = kind.open(opening).await.with_context(|| setting)?;
+                router = router.merge(connect(&engine, identity, channel, &stop));
+            }
         }
         let reloads = Arc::new(Reloaders(reloads));
         let metrics = crate::metrics::install();
@@ -184,9 +214,11 @@ impl App {
         }
         let purge = {
             let (store, remember, stop) = (self.store.clone(), self.remember, self.stop.child());
+            let engine = self.engine.clone();
             tokio::spawn(async move {
                 while stop.or(tokio::time::sleep(PURGE)).await.is_some() {
-                    if let Err(error) = store.purge(Timestamp::now(), remember).await {
+                    let keep = engine.keep(remember);
+                    if let Err(error) = store.purge(Timestamp::now(), &keep).await {
                         tracing::warn!(%error, "Old rows could not be removed.");
                     }
                 }
@@ -203,6 +235,34 @@ impl App {
         purge.abort();
         Ok(())
     }
+}
+
+/// The kind of channel that the configuration names.
+fn kind(kinds: &Kinds, name: &str, other: &Other) -> anyhow::Result<Arc<dyn Kind>> {
+    match &other.file {
+        Some(file) => kinds
+            .of_file(file)
+            .with_context(|| format!("channels.{name}.file: {}", file.display())),
+        None => kinds
+            .native(name)
+            .cloned()
+            .with_context(|| format!("channels.{name}: there is no channel of this name")),
+    }
+}
+
+/// Makes a channel known, runs it, and gives its routes.
+fn connect(
+    engine: &Engine,
+    account: Account,
+    channel: Arc<dyn Channel>,
+    stop: &Stop,
+) -> axum::Router {
+    let id = account.id.clone();
+    let inbox = engine.connect(account, channel.clone());
+    let routes = channel.routes(inbox.clone());
+    let (engine, stop) = (engine.clone(), stop.child());
+    tokio::spawn(async move { engine.run_channel(&id, inbox, stop).await });
+    routes
 }
 
 async fn open_pack(

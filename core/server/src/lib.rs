@@ -7,6 +7,7 @@
 //! * [`shop`] – the demo shop; [`lang`], [`logging`], [`metrics`] – small things all share.
 
 pub mod app;
+pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod embedding;

@@ -5,7 +5,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use rusqlite::Connection;
-use tandem_domain::store::{Outcome, Store, StoreError, Write};
+use tandem_domain::{
+    edge::Keep,
+    store::{Outcome, Store, StoreError, Write},
+};
 use tandem_store::{
     SqliteOptions,
     conformance::samples::{START, Thread},
@@ -150,10 +153,10 @@ async fn a_second_writer_is_refused_while_a_reader_is_welcome() {
     for refused in [
         reader.commit(thread.turn(3)).await.map(|_| ()),
         reader
-            .lease_outbox(w, START, Duration::from_secs(1), 1)
+            .lease_outbox(w, &thread.account, START, Duration::from_secs(1), 1)
             .await
             .map(|_| ()),
-        reader.purge(START, Duration::ZERO).await.map(|_| ()),
+        reader.purge(START, &Keep::default()).await.map(|_| ()),
         reader.ping().await,
     ] {
         let failure = refused.unwrap_err();

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use tandem_domain::capabilities::{MediaLimit, TextLimit, Unit, Window};
 
 use super::*;
 
@@ -25,6 +28,7 @@ fn link_to(label: &str, url: &str) -> Choice {
 fn native(max: usize, label: usize, value: usize) -> Choices {
     Choices {
         max,
+        text: None,
         label: Limit {
             max: label,
             unit: Unit::Char,
@@ -37,13 +41,19 @@ fn native(max: usize, label: usize, value: usize) -> Choices {
     }
 }
 
+fn media(max: Option<u64>, by: MediaBy) -> BTreeMap<MediaKind, MediaLimit> {
+    [MediaKind::Image, MediaKind::File]
+        .map(|kind| (kind, MediaLimit { by, max }))
+        .into()
+}
+
 /// Three short buttons, else a list of ten.
 fn like_whatsapp() -> Capabilities {
     Capabilities {
         buttons: Some(native(3, 20, 256)),
         list: Some(native(10, 24, 200)),
-        media_max: Some(1000),
-        ..plain_text(1024)
+        media: media(Some(1000), MediaBy::Upload),
+        ..Capabilities::plain(1024)
     }
 }
 
@@ -203,7 +213,7 @@ fn choices_go_with_the_last_send_and_the_quote_with_the_first() {
     };
     let caps = Capabilities {
         buttons: Some(native(3, 20, 64)),
-        ..plain_text(100)
+        ..Capabilities::plain(100)
     };
     let rendered = render(&content, &caps, &no_link);
     assert!(rendered.sends.len() > 1);
@@ -237,17 +247,24 @@ fn any_caps() -> impl Strategy<Value = Capabilities> {
     };
     let choices = || {
         prop::option::of(
-            (1usize..12, 4usize..40, unit(), 8usize..64, any::<bool>()).prop_map(
-                |(max, label, unit, value, url)| Choices {
+            (
+                1usize..12,
+                4usize..40,
+                unit(),
+                8usize..64,
+                any::<bool>(),
+                prop::option::of((16usize..100, unit())),
+            )
+                .prop_map(|(max, label, unit, value, url, text)| Choices {
                     max,
+                    text: text.map(|(max, unit)| Limit { max, unit }),
                     label: Limit { max: label, unit },
                     value: Limit {
                         max: value,
                         unit: Unit::Byte,
                     },
                     url,
-                },
-            ),
+                }),
         )
     };
     (
@@ -258,18 +275,25 @@ fn any_caps() -> impl Strategy<Value = Capabilities> {
         choices(),
         1usize..6,
         any::<bool>(),
-        prop::option::of(1u64..1000),
+        prop::option::of((
+            prop::option::of(1u64..1000),
+            prop_oneof![Just(MediaBy::Url), Just(MediaBy::Upload)],
+        )),
     )
         .prop_map(
-            |(max, unit, buttons, list, quick_replies, batch_max, cards, media_max)| Capabilities {
-                text: Limit { max, unit },
+            |(max, unit, buttons, list, quick_replies, batch_max, cards, takes)| Capabilities {
+                text: TextLimit {
+                    max,
+                    unit,
+                    format: Default::default(),
+                },
                 buttons,
                 list,
                 quick_replies,
                 batch_max,
                 cards,
-                media_max,
-                ..plain_text(1)
+                media: takes.map_or_else(BTreeMap::new, |(max, by)| media(max, by)),
+                ..Capabilities::plain(1)
             },
         )
 }
@@ -303,9 +327,13 @@ fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
-/// Everything a customer can read of it.
+/// Everything a customer can read of it, with the addresses that choices open.
 fn readable(sends: &[Content]) -> String {
     let mut all = String::new();
+    let choice = |all: &mut String, c: &Choice| {
+        all.push_str(&c.label);
+        all.push_str(c.url.as_deref().unwrap_or_default());
+    };
     for send in sends {
         for part in &send.parts {
             match part {
@@ -313,20 +341,34 @@ fn readable(sends: &[Content]) -> String {
                 Part::Card(card) => {
                     all.push_str(&card.title);
                     all.push_str(card.text.as_deref().unwrap_or(""));
-                    card.choices.iter().for_each(|c| all.push_str(&c.label));
+                    card.choices.iter().for_each(|c| choice(&mut all, c));
                 }
+                Part::Media(media) => all.push_str(&media.reference),
                 _ => {}
             }
         }
-        send.choices.iter().for_each(|c| all.push_str(&c.label));
+        send.choices.iter().for_each(|c| choice(&mut all, c));
     }
     letters(&all)
 }
 
+fn within(send: &Content, caps: &Capabilities) -> Result<(), TestCaseError> {
+    prop_assert!(send.parts.len() <= caps.batch_max);
+    for part in &send.parts {
+        match part {
+            Part::Text { text } => prop_assert!(fits(text, caps.text.limit())),
+            Part::Card(_) => prop_assert!(caps.cards),
+            Part::Media(m) => prop_assert!(caps.takes(m.media, m.size)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
-    fn rendering_keeps_every_limit_and_loses_no_text(
+    fn rendering_keeps_every_limit_and_loses_no_meaning(
         parts in prop::collection::vec(any_part(), 0..5),
         choices in any_choices(),
         caps in any_caps(),
@@ -334,28 +376,30 @@ proptest! {
         let content = Content { parts, choices, quote: None };
         let rendered = render(&content, &caps, &no_link);
         for (i, send) in rendered.sends.iter().enumerate() {
-            prop_assert!(send.parts.len() <= caps.batch_max);
-            for part in &send.parts {
-                match part {
-                    Part::Text { text } => prop_assert!(fits(text, caps.text)),
-                    Part::Card(_) => prop_assert!(caps.cards),
-                    Part::Media(m) => prop_assert!(m.size <= caps.media_max),
-                    _ => {}
-                }
-            }
+            within(send, &caps)?;
             prop_assert!(send.choices.is_empty() || i + 1 == rendered.sends.len());
         }
+        let menu = rendered.menu.clone().unwrap_or_default();
+        let pressable = |c: &Choice| menu.pressed(&c.value).map(|o| o.value.clone());
         let shown: Vec<&Choice> = rendered.sends.iter().flat_map(|s| &s.choices).collect();
+        let mut reached: Vec<String> = shown
+            .iter()
+            .filter(|c| c.url.is_none())
+            .filter_map(|c| pressable(c))
+            .collect();
         if let Some((_, native)) = natives(&caps).find(|(s, _)| Some(*s) == rendered.style) {
-            prop_assert!(shown.len() <= native.max);
+            prop_assert!(!shown.is_empty() && shown.len() <= native.max);
             for c in &shown {
                 prop_assert!(fits(&c.label, native.label));
                 prop_assert!(fits(&c.value, native.value));
                 prop_assert!(native.url || c.url.is_none());
-                if c.url.is_none() {
-                    prop_assert!(rendered.menu.as_ref().is_some_and(|m| m.pressed(&c.value).is_some()));
-                }
+                prop_assert!(c.url.is_some() || pressable(c).is_some());
             }
+            let under = rendered.sends.last().and_then(|s| s.parts.last());
+            let Some(Part::Text { text }) = under else {
+                return Err(TestCaseError::fail(format!("the choices stand under {under:?}")));
+            };
+            prop_assert!(native.text.is_none_or(|limit| fits(text, limit)));
         } else {
             prop_assert!(shown.is_empty());
         }
@@ -365,10 +409,168 @@ proptest! {
                 // A piece may end anywhere, but letters keep their order.
                 prop_assert!(said.contains(&letters(text)), "{text:?} not in {said:?}");
             }
+            if let Part::Media(media) = part {
+                prop_assert!(said.contains(&letters(&media.reference)));
+            }
         }
-        let labels = content.choices.iter().map(|c| letters(&c.label));
-        for label in labels {
+        for send in &rendered.sends {
+            for part in &send.parts {
+                if let Part::Card(card) = part {
+                    reached.extend(card.choices.iter().filter_map(pressable));
+                }
+            }
+        }
+        // A typed number reaches what no press does.
+        reached.extend((1..=menu.options.len()).filter_map(|n| {
+            let option = &menu.options[n - 1];
+            said.contains(&letters(&format!("{n}. {}", option.label)))
+                .then(|| option.value.clone())
+        }));
+        let on_cards = content.parts.iter().flat_map(|p| match p {
+            Part::Card(card) => card.choices.clone(),
+            _ => Vec::new(),
+        });
+        for choice in on_cards.chain(content.choices.clone()) {
+            let label = letters(&choice.label);
             prop_assert!(said.contains(&label), "{label:?} not in {said:?}");
+            match &choice.url {
+                Some(url) => prop_assert!(said.contains(&letters(url))),
+                None => prop_assert!(reached.contains(&choice.value), "{choice:?} is out of reach"),
+            }
         }
     }
+
+    #[test]
+    fn joined_messages_say_the_same_in_order(
+        texts in prop::collection::vec(("[a-z]{1,20}", any::<bool>()), 1..8),
+    ) {
+        let contents: Vec<Content> = texts
+            .iter()
+            .map(|(text, asks)| Content {
+                choices: if *asks { vec![choice(text, text)] } else { Vec::new() },
+                ..Content::text(text)
+            })
+            .collect();
+        let mut groups: Vec<Vec<Content>> = Vec::new();
+        for content in contents.clone() {
+            match groups.last_mut() {
+                Some(group) if joins(group.last().unwrap(), &content) => group.push(content),
+                _ => groups.push(vec![content]),
+            }
+        }
+        let whole: Vec<Content> = groups.into_iter().map(joined).collect();
+        prop_assert!(whole.len() <= contents.len());
+        let said: String = whole.iter().map(|c| letters(&c.plain())).collect();
+        prop_assert_eq!(said, texts.iter().map(|(t, _)| t.as_str()).collect::<String>());
+        let choices: Vec<Choice> = whole.into_iter().flat_map(|c| c.choices).collect();
+        let expected: Vec<Choice> = contents.into_iter().flat_map(|c| c.choices).collect();
+        prop_assert_eq!(choices, expected);
+    }
+}
+
+#[test]
+fn text_over_buttons_keeps_their_own_limit() {
+    let mut buttons = native(3, 20, 64);
+    buttons.text = Some(Limit {
+        max: 40,
+        unit: Unit::Char,
+    });
+    let caps = Capabilities {
+        buttons: Some(buttons),
+        ..Capabilities::plain(200)
+    };
+    let content = Content {
+        parts: vec![Part::text("A sentence of the answer. ".repeat(6))],
+        ..asks(vec![choice("A", "a")])
+    };
+    let rendered = render(&content, &caps, &no_link);
+    let last = rendered.sends.last().unwrap();
+    assert!(fits(&last.plain(), buttons.text.unwrap()));
+    assert_eq!(last.choices.len(), 1);
+}
+
+#[test]
+fn choices_under_a_picture_stand_under_words() {
+    let picture = Part::Media(Media {
+        media: MediaKind::Image,
+        reference: "https://x.test/p.png".to_owned(),
+        mime: "image/png".to_owned(),
+        name: None,
+        size: None,
+        alt: None,
+    });
+    let mut content = asks(vec![choice("Yes", "y"), choice("No", "n")]);
+    content.parts.push(picture.clone());
+    let sends = render(&content, &like_whatsapp(), &no_link).sends;
+    assert_eq!(sends[0].parts, std::slice::from_ref(&picture));
+    assert_eq!(sends[1].plain(), "What next?");
+    content.parts = vec![picture];
+    let sends = render(&content, &like_whatsapp(), &no_link).sends;
+    assert_eq!(sends[1].plain(), "Yes\nNo");
+    assert_eq!(sends[1].choices.len(), 2);
+}
+
+#[test]
+fn media_by_address_are_sent_by_one() {
+    let stored = Part::Media(Media {
+        media: MediaKind::Image,
+        reference: "file:1".to_owned(),
+        mime: "image/png".to_owned(),
+        name: None,
+        size: Some(9),
+        alt: Some("A lamp".to_owned()),
+    });
+    let content = Content {
+        parts: vec![stored],
+        ..Content::default()
+    };
+    let caps = Capabilities {
+        media: media(None, MediaBy::Url),
+        ..Capabilities::plain(100)
+    };
+    let rendered = render(&content, &caps, &|_| Some("https://x.test/f".to_owned()));
+    assert!(
+        matches!(&rendered.sends[0].parts[0], Part::Media(m) if m.reference == "https://x.test/f")
+    );
+    let rendered = render(&content, &caps, &no_link);
+    assert_eq!(rendered.sends[0].plain(), "[A lamp]");
+}
+
+#[test]
+fn a_template_is_words_where_templates_are_unknown() {
+    let content = Content {
+        parts: vec![Part::Template {
+            name: "shipped".to_owned(),
+            language: "en".to_owned(),
+            params: vec!["4711".to_owned()],
+            text: Some("Your order 4711 has left.".to_owned()),
+        }],
+        ..Content::default()
+    };
+    let mut caps = Capabilities::plain(100);
+    let words = render(&content, &caps, &no_link);
+    assert_eq!(words.sends[0].plain(), "Your order 4711 has left.");
+    caps.window = Some(Window {
+        secs: 60,
+        quota: None,
+        outside: Outside::Template,
+    });
+    assert_eq!(render(&content, &caps, &no_link).sends[0], content);
+}
+
+#[test]
+fn what_cannot_be_changed_is_said_anew() {
+    let mut caps = Capabilities::plain(100);
+    let (edit, delete) = (
+        SendOp::Edit { id: "1".into() },
+        SendOp::Delete { id: "1".into() },
+    );
+    assert_eq!(operation(&edit, &caps, 0), Some(SendOp::Send));
+    assert_eq!(operation(&delete, &caps, 0), None);
+    assert_eq!(operation(&SendOp::Typing, &caps, 0), None);
+    (caps.edit_secs, caps.delete_secs, caps.typing) = (Some(60), Some(-1), true);
+    assert_eq!(operation(&edit, &caps, 60), Some(edit.clone()));
+    assert_eq!(operation(&edit, &caps, 61), Some(SendOp::Send));
+    assert_eq!(operation(&delete, &caps, 1 << 40), Some(delete));
+    assert_eq!(operation(&SendOp::Typing, &caps, 0), Some(SendOp::Typing));
 }

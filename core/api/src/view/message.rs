@@ -159,6 +159,17 @@ pub enum Part {
     Unsupported {
         native: String,
     },
+    /// Words the platform has approved, for when nothing else may be sent.
+    Template {
+        name: String,
+        language: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[schema(required = false)]
+        params: Vec<String>,
+        /// What it says, for channels that know no templates.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+    },
 }
 
 #[derive(Serialize, ToSchema)]

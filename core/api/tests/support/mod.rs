@@ -20,7 +20,7 @@ use tandem_channel_kit::{Account, Channel, ChannelError, Inbox, Stop};
 use tandem_domain::{
     AccountId, Locale, Text, Timestamp, WorkspaceId,
     action::{Action, ActionError, Meta, Ran, Request as ActionRequest},
-    capabilities::{Capabilities, Limit, Unit},
+    capabilities::Capabilities,
     channel::{Receipt, SendError},
     entity::Entity,
     message::{Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
@@ -371,24 +371,7 @@ impl Channel for Refusing {
 }
 
 fn capabilities() -> Capabilities {
-    Capabilities {
-        text: Limit {
-            max: 4000,
-            unit: Unit::Char,
-        },
-        buttons: None,
-        list: None,
-        quick_replies: None,
-        batch_max: 1,
-        cards: false,
-        media_max: None,
-        edit: false,
-        delete: false,
-        receipts: false,
-        typing: false,
-        proactive: true,
-        window_secs: None,
-    }
+    Capabilities::plain(4000)
 }
 
 struct NoAction;

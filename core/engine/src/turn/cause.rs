@@ -14,10 +14,12 @@ use crate::people::Person;
 
 /// What makes a turn happen.
 pub(crate) enum Cause {
-    /// An event from a channel; `accepted`: its row stands already.
+    /// An event from a channel; `accepted`: its row stands already. Accepted edits that were read
+    /// into it are done with it.
     Inbound {
         row: Box<InboxRow>,
         accepted: bool,
+        edits: Vec<InboxId>,
     },
     Timer(TimerRow),
     ActionDone {
@@ -60,6 +62,7 @@ impl Cause {
             Self::Inbound {
                 row,
                 accepted: false,
+                ..
             } => {
                 commit.guards.push(Guard::NotAccepted {
                     account: row.account.clone(),
@@ -67,7 +70,10 @@ impl Cause {
                 });
                 return true;
             }
-            Self::Inbound { row, .. } => commit.guards.push(Guard::InboxPending(row.id)),
+            Self::Inbound { row, edits, .. } => {
+                let rows = std::iter::once(&row.id).chain(edits);
+                commit.guards.extend(rows.copied().map(Guard::InboxPending));
+            }
             Self::Timer(row) => commit.guards.push(Guard::TimerSet(row.id)),
             Self::ActionDone { row, .. } => commit.guards.push(Guard::ActionPending(row.id)),
             Self::Reply {
@@ -90,7 +96,10 @@ impl Cause {
                 row.state = InboxState::Done;
                 commit.writes.push(Write::InboxPut(row));
             }
-            Self::Inbound { row, .. } => commit.writes.push(Write::InboxDone(row.id)),
+            Self::Inbound { row, edits, .. } => {
+                let rows = std::iter::once(&row.id).chain(edits);
+                commit.writes.extend(rows.copied().map(Write::InboxDone));
+            }
             Self::Timer(row) => commit.writes.push(Write::TimerFired(row.id)),
             Self::ActionDone { row, ran } => {
                 commit.writes.push(Write::ActionDone {

@@ -3,7 +3,7 @@
 use tandem_domain::{
     ConversationId, Locale, Map,
     conversation::{Control, Conversation, RoutingState, Status},
-    message::{Inbound, Sender},
+    message::{Inbound, InboundKind, Sender},
     store::{Commit, Contact, StoreError, Write},
 };
 use tandem_flow::step::{self, Packs as _, State};
@@ -35,6 +35,13 @@ impl Engine {
             let Cause::Inbound { row, .. } = cause else {
                 return Ok(None);
             };
+            // Nobody begins to talk by changing what was said.
+            if matches!(
+                row.event.kind,
+                InboundKind::Edit | InboundKind::Delete | InboundKind::Reaction { .. }
+            ) {
+                return Ok(None);
+            }
             return Ok(Some(self.begin(cell, site, &row.event).await?));
         };
         let damaged = |what: &str| {
@@ -59,7 +66,13 @@ impl Engine {
             serde_json::from_slice(&row.state).map_err(|e| TurnError::State(e.to_string()))?;
         let (key, private) = self.unseal(cell, &mut state, &contact).await?;
         site.packs.ensure(&state.pins()).await?;
+        let connected = self.channel(&conversation.account);
+        let menu = match connected.is_some_and(|c| !c.reads_transcript) {
+            true => self.kept_menu(&cell.workspace, cell.id).await?,
+            false => None,
+        };
         Ok(Some(Lane {
+            menu,
             version: Some(row.version),
             contact,
             contact_is_new: false,
@@ -145,6 +158,7 @@ impl Engine {
             contact_is_new,
             private: Map::new(),
             state: State::default(),
+            menu: None,
             key: None,
             awaiting: None,
         })

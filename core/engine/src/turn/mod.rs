@@ -20,6 +20,7 @@ use std::{
 };
 
 use serde_json::json;
+use tandem_channel_kit::MenuOption;
 use tandem_domain::{
     ConversationId, InboxId, Timestamp, WorkspaceId,
     action::{ActionError, Request},
@@ -42,6 +43,7 @@ use crate::{
     engine::{Engine, Site},
     journal::{self, Entry, Steps},
     lanes::{Cell, Lane},
+    menus,
     packs::PackError,
 };
 
@@ -93,6 +95,12 @@ impl Engine {
         let site = self
             .site(&cell.workspace)
             .ok_or_else(|| TurnError::NoSite(cell.workspace.clone()))?;
+        let key = match cause {
+            Cause::Inbound { row, .. } => {
+                self.kept_key(&cell.workspace, cell.id, &row.event).await?
+            }
+            _ => None,
+        };
         for _ in 0..TRIES {
             let lane = match slot.take() {
                 Some(lane) => lane,
@@ -103,7 +111,7 @@ impl Engine {
             };
             // From here to the commit's answer the memory is empty: whatever goes wrong, the next
             // turn reads what is stored.
-            let (draft, lane, steps) = match self.work(&site, lane, cause)? {
+            let (draft, lane, steps) = match self.work(&site, lane, cause, key.as_ref())? {
                 Worked::Draft(worked) => *worked,
                 Worked::Past(lane) => {
                     self.settle_past(&site, cause, lane.conversation.id).await?;
@@ -125,7 +133,13 @@ impl Engine {
     }
 
     /// Everything between load and commit: pure but for the clock and fresh ids.
-    fn work(&self, site: &Site, mut lane: Lane, cause: &Cause) -> Result<Worked, TurnError> {
+    fn work(
+        &self,
+        site: &Site,
+        mut lane: Lane,
+        cause: &Cause,
+        key: Option<&MenuOption>,
+    ) -> Result<Worked, TurnError> {
         let now = self.now();
         let view = site.packs.view();
         let connected = self.channel(&lane.conversation.account);
@@ -149,10 +163,19 @@ impl Engine {
                 json!({"channel": lane.conversation.channel}),
             );
         }
-        let event = match self.see(&view, &mut draft, &lane, cause)? {
+        let meant = match cause {
+            Cause::Inbound { row, .. } => menus::meant(lane.menu.as_ref(), key, &row.event, now),
+            _ => None,
+        };
+        if meant.as_ref().is_some_and(|meant| meant.used) {
+            lane.menu = None;
+            draft.writes.push(menus::forget(lane.conversation.lane));
+        }
+        let meant = meant.map(|meant| meant.option);
+        let event = match self.see(&view, &mut draft, &lane, cause, meant)? {
             Seen::Event(event) => event,
             Seen::Written => {
-                draft.finish();
+                finish(&mut draft, &mut lane);
                 return Ok(Worked::Draft(Box::new((draft, lane, Vec::new()))));
             }
             Seen::Past => return Ok(Worked::Past(Box::new(lane))),
@@ -168,7 +191,7 @@ impl Engine {
                 tags: vec!["internal_error".into()],
                 mode: HandoffMode::Queue,
             });
-            draft.finish();
+            finish(&mut draft, &mut lane);
             return Ok(Worked::Draft(Box::new((draft, lane, Vec::new()))));
         }
         let mut stepping = Stepping::new(now);
@@ -213,7 +236,7 @@ impl Engine {
             }
         }
         lane.state = state;
-        draft.finish();
+        finish(&mut draft, &mut lane);
         let entry = WorkedSteps {
             pack: view.current().hash.clone(),
             steps: worked,
@@ -362,8 +385,10 @@ impl Engine {
             draft.lines,
             !draft.actions.is_empty(),
         );
-        if draft.sends {
-            self.0.outbox_changed.notify_one();
+        if draft.sends
+            && let Some(connected) = self.channel(&lane.conversation.account)
+        {
+            connected.wake.notify_one();
         }
         if draft.timers {
             self.0.timers_changed.notify_one();
@@ -419,6 +444,20 @@ impl Engine {
             }
         }
         lines
+    }
+}
+
+/// The end of a draft: what it shows stays with the lane.
+fn finish(draft: &mut Draft, lane: &mut Lane) {
+    draft.finish();
+    if let Some(menu) = draft.menu.take() {
+        let kept = menus::show(
+            draft.conversation.lane,
+            menu,
+            draft.now(),
+            &mut draft.writes,
+        );
+        lane.menu = Some(kept);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a cause writes down by itself, and what the stepper sees of it.
 
 use serde_json::json;
+use tandem_channel_kit::MenuOption;
 use tandem_domain::{
     Value,
     conversation::{Control, Move, Status},
@@ -34,10 +35,11 @@ impl Engine {
         draft: &mut Draft,
         lane: &Lane,
         cause: &Cause,
+        meant: Option<MenuOption>,
     ) -> Result<Seen, TurnError> {
         Ok(Seen::Event(match cause {
             Cause::Inbound { row, .. } => {
-                let event = self.inbound_event(view, draft, lane, row);
+                let event = self.inbound_event(view, draft, lane, row, meant);
                 return Ok(event.map_or(Seen::Written, Seen::Event));
             }
             Cause::Timer(row) => Event::Timer {
@@ -105,9 +107,9 @@ impl Engine {
         draft: &mut Draft,
         lane: &Lane,
         row: &InboxRow,
+        meant: Option<MenuOption>,
     ) -> Option<Event> {
         let event = &row.event;
-        draft.reply_context(event.reply_context.clone());
         let client_id = Some(event.message_id.clone().unwrap_or_else(|| event.id.clone()));
         let reopen = |draft: &mut Draft| {
             if draft.conversation.status == Status::Resolved && !lane.state.in_after() {
@@ -115,19 +117,29 @@ impl Engine {
                 let _ = draft.advance(Move::Reopen);
             }
         };
+        if matches!(
+            event.kind,
+            InboundKind::Message | InboundKind::Action { .. }
+        ) {
+            draft.heard(row);
+        }
+        let written = || Content {
+            parts: event.parts.clone(),
+            quote: event.quote.clone(),
+            ..Content::default()
+        };
         match &event.kind {
             InboundKind::Message => {
                 reopen(draft);
-                draft.line(
-                    Author::Contact,
-                    Content {
-                        parts: event.parts.clone(),
-                        quote: event.quote.clone(),
-                        ..Content::default()
-                    },
-                    Visibility::Public,
-                    client_id,
-                );
+                draft.line(Author::Contact, written(), Visibility::Public, client_id);
+                if let Some(option) = meant {
+                    // Words that name a choice are a press of it.
+                    return Some(Event::Press {
+                        reading: self.read(view, draft, lane, &option.label),
+                        token: option.value,
+                        label: Some(option.label),
+                    });
+                }
                 Some(Event::Message {
                     id: event.id.clone(),
                     parts: event.parts.clone(),
@@ -136,9 +148,12 @@ impl Engine {
             }
             InboundKind::Action { value, label } => {
                 reopen(draft);
+                let (value, label) = match meant {
+                    Some(option) => (option.value, Some(option.label)),
+                    None => (value.clone(), label.clone()),
+                };
                 let label = label
-                    .clone()
-                    .or_else(|| lane.state.label_of(value))
+                    .or_else(|| lane.state.label_of(&value))
                     .filter(|l| !l.is_empty());
                 let shown = label.clone().unwrap_or_else(|| "…".into());
                 draft.line(
@@ -152,7 +167,7 @@ impl Engine {
                     .map(|l| self.read(view, draft, lane, l))
                     .unwrap_or_default();
                 Some(Event::Press {
-                    token: value.clone(),
+                    token: value,
                     label,
                     reading,
                 })
@@ -188,13 +203,8 @@ impl Engine {
                 );
                 None
             }
-            InboundKind::Receipt { status, ids, code } => {
-                draft.event(
-                    "message.receipt",
-                    json!({"status": status, "ids": ids, "code": code}),
-                );
-                None
-            }
+            // They change lines and take no turn.
+            InboundKind::Receipt { .. } => None,
         }
     }
 

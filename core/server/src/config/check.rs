@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::channels::Kinds;
+
 use super::{
     Config, LONGEST,
     problem::{Fault, Problem},
@@ -87,7 +89,7 @@ fn why(error: &serde_yaml::Error) -> (String, String) {
 }
 
 /// What is wrong between settings that are each readable.
-pub(super) fn sense(config: &Config, tree: &Node) -> Vec<Problem> {
+pub(super) fn sense(config: &Config, tree: &Node, kinds: &Kinds) -> Vec<Problem> {
     let mut found = Found {
         tree,
         problems: Vec::new(),
@@ -117,12 +119,52 @@ pub(super) fn sense(config: &Config, tree: &Node) -> Vec<Problem> {
             found.say(&at, &objection, &format!("该设置无法使用：{objection}"));
         }
     }
+    channels(config, kinds, &mut found);
     tokens(config, &mut found);
     limits(config, &mut found);
     if let Some((path, en, zh)) = config.understanding.objection() {
         found.say(path, en, zh);
     }
     found.problems
+}
+
+fn channels(config: &Config, kinds: &Kinds, found: &mut Found<'_>) {
+    for (name, other) in &config.channels.others {
+        let kind = kinds.native(name);
+        if other.file.is_none() && kind.is_none() {
+            let mut known = kinds.names();
+            known.insert(0, "web".to_owned());
+            let known = known.join(", ");
+            found.say(
+                &["channels", name],
+                &format!("there is no channel of this name; known are: {known}. One that a file describes names it as `file`"),
+                &format!("没有这个渠道；可用：{known}。由文件描述的渠道须写明 `file`"),
+            );
+        }
+        found.name(&["channels", name], name);
+        for (account, settings) in &other.accounts {
+            let path = ["channels", name, "accounts", account];
+            found.name(&path, account);
+            let at = [path[0], path[1], path[2], path[3], "workspace"];
+            found.workspace(&at, config, &settings.workspace);
+            let native = kind.filter(|_| other.file.is_none());
+            for complaint in native.map_or_else(Vec::new, |kind| kind.check(&settings.settings)) {
+                let inner = complaint.path.iter().map(String::as_str);
+                let at: Vec<&str> = path.iter().copied().chain(inner).collect();
+                found.say(&at, &complaint.en, &complaint.zh);
+            }
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (channel, account) in config.channels.accounts() {
+        if !names.insert(account) {
+            found.say(
+                &["channels", channel, "accounts", account],
+                "another channel has an account of this name already; names are addresses and have to differ",
+                "另一个渠道已有同名账号；账号名用于地址，不能重复",
+            );
+        }
+    }
 }
 
 /// Whether a text is where a site or a service begins: nothing behind its path, nobody's name in it.
@@ -232,6 +274,7 @@ fn limits(config: &Config, found: &mut Found<'_>) {
         }
     }
     found.at_least(&["limits", "send_lease"], limits.send_lease, "5s");
+    found.at_least(&["limits", "send_ttl"], limits.send_ttl, "1m");
     found.at_least(&["limits", "remember"], limits.remember, "1h");
 }
 

@@ -2,9 +2,11 @@
 //!
 //! * [`Config`] – the settings themselves; `default.yaml` names each with its default;
 //! * [`env`] – overrides; [`secret`] – where secrets are kept; [`units`] – `30s`, `10mb`;
-//! * [`understanding`] – the embedding model; [`web`] – accounts of the web channel; [`wire`] – what engine and API are built with;
+//! * [`understanding`] – the embedding model; [`channels`] – accounts of every channel, [`web`] – of
+//!   the web channel; [`wire`] – what engine and API are built with;
 //! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed.
 
+pub mod channels;
 mod check;
 pub mod diagnostic;
 pub mod env;
@@ -29,6 +31,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tandem_api::Scope;
 
+pub use channels::{Channels, Other, OtherAccount, Web};
 pub use diagnostic::Diagnostic;
 pub use env::Environment;
 pub use secret::{Secret, SecretError, SecretText};
@@ -38,6 +41,8 @@ pub use web::WebAccount;
 
 use problem::{Fault, Problem};
 use tree::Place;
+
+use crate::channels::Kinds;
 
 /// Longest configuration that is read, in bytes.
 const LONGEST: u64 = 1024 * 1024;
@@ -104,19 +109,6 @@ pub struct Workspace {
     pub pack: PathBuf,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Channels {
-    pub web: Web,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Web {
-    /// By name; the name stands in the widget's address.
-    pub accounts: BTreeMap<String, WebAccount>,
-}
-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
@@ -175,7 +167,7 @@ pub struct Limits {
     /// Calls to other services at one time.
     #[schemars(range(min = 1))]
     pub actions_at_once: usize,
-    /// Messages sent at one time.
+    /// Messages of one account sent at one time.
     #[schemars(range(min = 1))]
     pub sends_at_once: usize,
     /// Longer than any platform takes to answer.
@@ -183,6 +175,8 @@ pub struct Limits {
     /// After these a message waits for a person.
     #[schemars(range(min = 1))]
     pub send_attempts: u32,
+    /// So long after it was first tried a message waits for a person, whatever held it up.
+    pub send_ttl: Span,
     /// Times the work on an event may fail before it is put aside.
     #[schemars(range(min = 1))]
     pub turn_attempts: u32,
@@ -244,14 +238,6 @@ impl Default for Server {
     }
 }
 
-impl Default for Web {
-    fn default() -> Self {
-        Self {
-            accounts: BTreeMap::from([("web".to_owned(), WebAccount::default())]),
-        }
-    }
-}
-
 impl Default for Api {
     fn default() -> Self {
         Self {
@@ -280,6 +266,7 @@ impl Default for Limits {
             sends_at_once: 64,
             send_lease: Span::secs(60),
             send_attempts: 12,
+            send_ttl: Span::secs(24 * 3600),
             turn_attempts: 3,
             drain: Span::secs(10),
             remember: Span::secs(30 * 24 * 3600),
@@ -323,15 +310,27 @@ impl Config {
     /// # Errors
     /// Everything that is wrong, each with its place and, where one can be named, a way out.
     pub fn load(path: Option<&Path>, env: &Environment) -> Result<Self, Vec<Diagnostic>> {
+        Self::load_with(path, env, &Kinds::shipped())
+    }
+
+    /// As [`load`](Self::load), with these kinds of channels.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        path: Option<&Path>,
+        env: &Environment,
+        kinds: &Kinds,
+    ) -> Result<Self, Vec<Diagnostic>> {
         let Some(path) = path else {
-            return Self::parse("", "", env);
+            return Self::parse_with("", "", env, kinds);
         };
         let file = path.display().to_string();
         let text = file_text(path).map_err(|fault| {
             let problem = Problem::at(fault, Place::Unknown, Vec::new());
             vec![Diagnostic::new(&problem, "", &file)]
         })?;
-        let mut config = Self::parse(&text, &file, env)?;
+        let mut config = Self::parse_with(&text, &file, env, kinds)?;
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             config.rebase(folder);
         }
@@ -343,7 +342,20 @@ impl Config {
     /// # Errors
     /// As [`load`](Self::load).
     pub fn parse(text: &str, file: &str, env: &Environment) -> Result<Self, Vec<Diagnostic>> {
-        settle(text, env).map_err(|problems| {
+        Self::parse_with(text, file, env, &Kinds::shipped())
+    }
+
+    /// As [`parse`](Self::parse), with these kinds of channels.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse_with(
+        text: &str,
+        file: &str,
+        env: &Environment,
+        kinds: &Kinds,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        settle(text, env, kinds).map_err(|problems| {
             problems
                 .iter()
                 .take(MOST)
@@ -355,7 +367,22 @@ impl Config {
     /// JSON Schema of the file, for editors.
     #[must_use]
     pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
+        let mut schema = schemars::schema_for!(Self).to_value();
+        let known = schema.pointer_mut("/$defs/Channels/properties");
+        if let Some(known) = known.and_then(serde_json::Value::as_object_mut) {
+            for (name, account) in Kinds::shipped().schemas() {
+                let accounts = serde_json::json!({
+                    "type": "object",
+                    "additionalProperties": {"allOf": [{"$ref": "#/$defs/Account"}, account]}
+                });
+                let channel = serde_json::json!({
+                    "type": "object", "properties": {"accounts": accounts},
+                    "additionalProperties": false
+                });
+                known.insert(name.to_owned(), channel);
+            }
+        }
+        schema
     }
 
     /// The database file.
@@ -383,6 +410,9 @@ impl Config {
                 *folder_of_model = folder.join(&*folder_of_model);
             }
             of_embedder = embedder.endpoint.as_mut().and_then(|e| e.api_key.as_mut());
+        }
+        for other in self.channels.others.values_mut() {
+            other.rebase(folder);
         }
         let accounts = self.channels.web.accounts.values_mut();
         let of_accounts = accounts.flat_map(|account| {
@@ -412,7 +442,7 @@ fn file_text(path: &Path) -> Result<String, Fault> {
 
 /// Text and environment to settings, collecting mistakes: what is wrong is taken out and the rest
 /// is read again.
-fn settle(text: &str, env: &Environment) -> Result<Config, Vec<Problem>> {
+fn settle(text: &str, env: &Environment, kinds: &Kinds) -> Result<Config, Vec<Problem>> {
     let mut tree = check::tree(text).map_err(|problem| vec![problem])?;
     let mut problems = env::apply(&mut tree, env);
     let whole = tree.clone();
@@ -445,7 +475,7 @@ fn settle(text: &str, env: &Environment) -> Result<Config, Vec<Problem>> {
     };
     match config {
         Some(config) if problems.is_empty() => {
-            let problems = check::sense(&config, &whole);
+            let problems = check::sense(&config, &whole, kinds);
             if problems.is_empty() {
                 Ok(config)
             } else {

@@ -409,3 +409,116 @@ fn secrets_that_are_missing_or_too_short_stop_the_server() {
         token
     );
 }
+
+/// A kind of channel that takes a token and a number.
+struct Toy;
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ToySettings {
+    token: tandem_channel_kit::kind::Secret,
+    #[serde(default)]
+    pace: u32,
+}
+
+#[async_trait::async_trait]
+impl tandem_channel_kit::Kind for Toy {
+    fn name(&self) -> &'static str {
+        "toy"
+    }
+
+    fn check(&self, settings: &serde_json::Value) -> Vec<tandem_channel_kit::kind::Complaint> {
+        tandem_channel_kit::kind::check::<ToySettings>(settings, |read| {
+            let too_fast = tandem_channel_kit::kind::Complaint {
+                path: vec!["pace".into()],
+                en: "at most 30".into(),
+                zh: "至多 30".into(),
+            };
+            (read.pace > 30).then_some(too_fast).into_iter().collect()
+        })
+    }
+
+    async fn open(
+        &self,
+        _: tandem_channel_kit::Opening,
+    ) -> Result<std::sync::Arc<dyn tandem_channel_kit::Channel>, tandem_channel_kit::kind::OpenError>
+    {
+        Err(tandem_channel_kit::kind::OpenError::Failed("a toy".into()))
+    }
+}
+
+fn with_toy(text: &str) -> Result<Config, Vec<Diagnostic>> {
+    let kinds = Kinds::default().with(std::sync::Arc::new(Toy));
+    Config::parse_with(text, "tandem.yaml", &Environment::default(), &kinds)
+}
+
+#[test]
+fn other_channels_stand_beside_the_web() {
+    let text = "
+channels:
+  toy:
+    accounts:
+      shop: {token: {env: TOY_TOKEN}, pace: 30}
+  line:
+    file: channels/line.luau
+    accounts:
+      main: {channel_secret: {file: line.key}, deep: [{env: X}, plain]}
+";
+    let mut config = with_toy(text).unwrap();
+    // The web keeps its own account.
+    assert!(config.channels.web.accounts.contains_key("web"));
+    let names: Vec<_> = config.channels.accounts().collect();
+    assert_eq!(names, [("web", "web"), ("line", "main"), ("toy", "shop")]);
+    config.rebase(Path::new("/etc/tandem"));
+    let line = &config.channels.others["line"];
+    assert_eq!(
+        line.file.as_deref(),
+        Some(Path::new("/etc/tandem/channels/line.luau"))
+    );
+    let main = &line.accounts["main"];
+    assert_eq!(main.workspace, "default");
+    assert_eq!(
+        main.settings["channel_secret"]["file"],
+        "/etc/tandem/line.key"
+    );
+    let env = Environment::from([("TOY_TOKEN", "t0ken"), ("X", "x")]);
+    let found = config.channels.others["toy"].accounts["shop"]
+        .found(&env)
+        .unwrap();
+    let settings: ToySettings = tandem_channel_kit::kind::read(&found).unwrap();
+    assert_eq!((settings.token.expose(), settings.pace), ("t0ken", 30));
+    assert!(main.found(&env).is_err(), "the file is not there");
+    // What was read is written the same.
+    let again: Config = serde_json::from_value(serde_json::to_value(&config).unwrap()).unwrap();
+    assert_eq!(again, config);
+}
+
+#[test]
+fn mistakes_in_other_channels_are_told_with_their_place() {
+    let text = "
+channels:
+  toy:
+    accounts:
+      shop:
+        token: s3cret-in-plain-sight
+      Loud:
+        workspace: nowhere
+        token: {env: T}
+        pace: 31
+      web: {token: {env: T}}
+  telegrm:
+    accounts: {}
+";
+    let shown = shown(with_toy(text));
+    assert!(!shown.contains("s3cret"), "{shown}");
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn a_setting_of_another_channel_comes_from_the_environment() {
+    let env = Environment::from([("TANDEM__CHANNELS__TOY__ACCOUNTS__SHOP__TOKEN__ENV", "TOY")]);
+    let kinds = Kinds::default().with(std::sync::Arc::new(Toy));
+    let config = Config::parse_with("", "tandem.yaml", &env, &kinds).unwrap();
+    let shop = &config.channels.others["toy"].accounts["shop"];
+    assert_eq!(shop.settings["token"]["env"], "TOY");
+}

@@ -42,6 +42,7 @@ impl From<&Limits> for tandem_engine::Config {
             sends_at_once: limits.sends_at_once,
             send_lease: limits.send_lease.0,
             send_attempts: limits.send_attempts,
+            send_ttl: limits.send_ttl.0,
             turn_attempts: limits.turn_attempts,
             drain: limits.drain.0,
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tandem_domain::{
     action::ActionError,
+    edge::Keep,
     store::{InboxState, OutboxState, Write},
 };
 
@@ -193,7 +194,7 @@ pub async fn purge_forgets_what_is_old_and_settled(backend: &dyn Backend) {
     let store = backend.open().await;
     let thread = Thread::new("a");
     let w = &thread.workspace;
-    let keep = Duration::from_secs(8 * 24 * 3600);
+    let keep = &Keep::all(Duration::from_secs(8 * 24 * 3600));
     let now = at(10 * DAY);
     assert_eq!(store.purge(now, keep).await.unwrap(), 0);
 

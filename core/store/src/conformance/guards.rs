@@ -204,6 +204,7 @@ pub async fn outbox_lease_must_be_the_callers(backend: &dyn Backend) {
         attempts: 1,
         lease: 7,
         until: at(10),
+        interrupted: false,
     };
     let take = Write::OutboxState {
         id: row.id(),
@@ -237,6 +238,7 @@ pub async fn outbox_ready_holds_until_leased_or_settled(backend: &dyn Backend) {
                 attempts: 1,
                 lease: 7,
                 until: at(10),
+                interrupted: false,
             },
             FAILS,
         ),

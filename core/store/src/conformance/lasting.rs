@@ -45,6 +45,7 @@ pub async fn numbers_go_on_after_reopening(backend: &dyn Backend) {
         let leased = store
             .lease_outbox(
                 w,
+                &thread.account,
                 at(i64::try_from(round).unwrap() * 100),
                 Duration::from_millis(50),
                 9,

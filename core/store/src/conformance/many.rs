@@ -124,11 +124,15 @@ pub async fn leases_are_given_once_under_concurrency(backend: &dyn Backend) {
     for _ in 0..8 {
         let store = store.clone();
         tasks.spawn(async move {
-            let w = Thread::new("x").workspace;
+            let Thread {
+                workspace: w,
+                account,
+                ..
+            } = Thread::new("x");
             let mut mine = Vec::new();
             loop {
                 let rows = store
-                    .lease_outbox(&w, START, Duration::from_secs(60), 7)
+                    .lease_outbox(&w, &account, START, Duration::from_secs(60), 7)
                     .await
                     .unwrap();
                 if rows.is_empty() {

@@ -2,7 +2,7 @@
 //! [`store_conformance!`](crate::store_conformance) makes a test of each.
 //!
 //! * [`samples`] – rows to write;
-//! * [`guards`], [`rows`], [`transcripts`], [`clock`], [`outbox`] – each guard, each write with the reads that show it;
+//! * [`guards`], [`rows`], [`transcripts`], [`clock`], [`outbox`], [`edge`] – each guard, each write with the reads that show it;
 //! * [`many`] – concurrent committers;
 //! * [`tenants`] – no read and no write reaches another workspace;
 //! * [`lasting`] – what is there after closing and opening again.
@@ -20,6 +20,7 @@ use tandem_domain::store::Store;
 pub mod samples;
 
 pub mod clock;
+pub mod edge;
 pub mod guards;
 pub mod lasting;
 pub mod many;
@@ -97,7 +98,7 @@ behaviours! { $
         a_conversation_moves_between_filters,
         messages_are_paged_in_order,
         lane_messages_cross_conversations,
-        delivery_of_a_message_changes_alone,
+        delivery_of_a_message_changes_alone_and_only_goes_on,
         a_message_is_found_by_its_client_id;
     clock:
         timers_fire_when_due_and_once,
@@ -118,7 +119,16 @@ behaviours! { $
         a_replayed_dead_letter_leaves_again,
         rows_put_as_settled_never_leave,
         dead_letters_are_listed_newest_first,
-        a_long_backlog_behind_a_waiting_head_is_not_leased;
+        a_long_backlog_behind_a_waiting_head_is_not_leased,
+        accounts_do_not_wait_for_each_other,
+        a_held_row_leaves_when_the_customer_writes_or_its_time_comes;
+    edge:
+        sends_are_counted_since_the_customer_wrote,
+        a_use_of_a_reply_context_is_claimed_once,
+        a_native_id_names_its_line,
+        of_parked_receipts_the_one_that_says_most_stays,
+        the_newest_unknown_events_are_kept,
+        purge_forgets_the_edge_and_keeps_events_as_long_as_asked;
     many:
         one_committer_wins_each_version,
         events_stay_dense_under_concurrency,

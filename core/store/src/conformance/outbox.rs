@@ -15,7 +15,11 @@ use super::{
 const LEASE: Duration = Duration::from_millis(100);
 
 async fn lease(store: &dyn Store, w: &WorkspaceId, now: Timestamp) -> Vec<OutboxRow> {
-    store.lease_outbox(w, now, LEASE, 99).await.unwrap()
+    let account = Thread::new("a").account;
+    store
+        .lease_outbox(w, &account, now, LEASE, 99)
+        .await
+        .unwrap()
 }
 
 fn ids(rows: &[OutboxRow]) -> Vec<OutboxId> {
@@ -92,7 +96,9 @@ pub async fn rows_of_a_lane_leave_in_order_one_at_a_time(backend: &dyn Backend) 
             attempts: 1,
             lease: number(&leased[0]),
             until: START + LEASE,
+            interrupted: false,
         };
+        expected.tried_at = Some(START);
         assert_eq!(leased, [expected.clone()]);
         assert_eq!(store.outbox(w, row.id()).await.unwrap(), Some(expected));
         assert!(lease(&*store, w, START).await.is_empty());
@@ -117,7 +123,10 @@ pub async fn lanes_do_not_wait_for_each_other(backend: &dyn Backend) {
             }
         }
     }
-    let some = store.lease_outbox(w, START, LEASE, 2).await.unwrap();
+    let some = store
+        .lease_outbox(w, &threads[0].account, START, LEASE, 2)
+        .await
+        .unwrap();
     assert_eq!(ids(&some), firsts[..2]);
     assert_eq!(ids(&lease(&*store, w, START).await), firsts[2..]);
     assert!(lease(&*store, w, START).await.is_empty());
@@ -148,8 +157,9 @@ pub async fn an_expired_lease_is_given_again_under_a_new_number(backend: &dyn Ba
     assert!(number(&taken) > number(&lost));
     assert!(matches!(
         taken.state,
-        OutboxState::Leased { attempts: 2, until, .. } if until == at(200)
+        OutboxState::Leased { attempts: 2, until, interrupted: true, .. } if until == at(200)
     ));
+    assert_eq!(taken.tried_at, Some(START));
     // Whoever lost the lease can no longer say how it ended.
     let id = row.id();
     let guard = Guard::OutboxLease {
@@ -162,6 +172,16 @@ pub async fn an_expired_lease_is_given_again_under_a_new_number(backend: &dyn Ba
     // The number goes on rising after a retry.
     let third = lease(&*store, w, at(300)).await.remove(0);
     assert!(number(&third) > number(&taken));
+    let whole = OutboxState::Leased {
+        attempts: 3,
+        lease: number(&third),
+        until: at(400),
+        interrupted: false,
+    };
+    assert_eq!(
+        third.state, whole,
+        "a lease that was ended is no interruption"
+    );
 }
 
 pub async fn a_retry_keeps_its_place(backend: &dyn Backend) {
@@ -224,6 +244,7 @@ pub async fn a_row_claimed_by_hand_holds_its_lane(backend: &dyn Backend) {
                     attempts: 1,
                     lease: 77,
                     until: at(100),
+                    interrupted: false,
                 },
             }],
         );
@@ -245,6 +266,7 @@ pub async fn a_row_claimed_by_hand_holds_its_lane(backend: &dyn Backend) {
             attempts: 1,
             lease: 78,
             until: at(100),
+            interrupted: false,
         },
     };
     thread.write(&*store, vec![claim]).await;
@@ -343,4 +365,61 @@ pub async fn a_long_backlog_behind_a_waiting_head_is_not_leased(backend: &dyn Ba
     assert_eq!(ids(&lease(&*store, w, START).await), [other.id()]);
     let leased = lease(&*store, w, at(1_000)).await;
     assert!(ids(&leased).contains(&head.id()));
+}
+
+pub async fn accounts_do_not_wait_for_each_other(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (a, mut b) = (Thread::new("a"), Thread::new("b"));
+    b.account = "other".into();
+    let w = &a.workspace;
+    let (mine, mut theirs) = (a.outbox(1), b.outbox(1));
+    theirs.state = again(0, at(50));
+    put(&*store, &a, &mine).await;
+    put(&*store, &b, &theirs).await;
+    let lease = |account, now| store.lease_outbox(w, account, now, LEASE, 9);
+    let next = |account| store.next_outbox(w, account);
+    assert_eq!(next(&b.account).await.unwrap(), Some(at(50)));
+    assert!(lease(&b.account, START).await.unwrap().is_empty());
+    assert_eq!(ids(&lease(&a.account, START).await.unwrap()), [mine.id()]);
+    assert_eq!(next(&a.account).await.unwrap(), Some(START + LEASE));
+    assert_eq!(
+        ids(&lease(&b.account, at(50)).await.unwrap()),
+        [theirs.id()]
+    );
+    assert_eq!(next(&"nobody".into()).await.unwrap(), None);
+}
+
+pub async fn a_held_row_leaves_when_the_customer_writes_or_its_time_comes(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (thread, other) = (Thread::new("a"), Thread::new("b"));
+    let w = &thread.workspace;
+    let hold = |row: &OutboxRow| Write::OutboxState {
+        id: row.id(),
+        state: OutboxState::Held {
+            attempts: 0,
+            until: at(500),
+            code: "quota".into(),
+        },
+    };
+    for thread in [&thread, &other] {
+        let row = thread.outbox(1);
+        put(&*store, thread, &row).await;
+        put(&*store, thread, &thread.outbox(2)).await;
+        thread.write(&*store, vec![hold(&row)]).await;
+        let stored = store.outbox(w, row.id()).await.unwrap().unwrap();
+        assert!(matches!(stored.state, OutboxState::Held { ref code, .. } if code == "quota"));
+        assert_eq!(stored.tried_at, None);
+    }
+    assert!(lease(&*store, w, at(499)).await.is_empty());
+    let heard = Write::Heard {
+        lane: thread.lane,
+        at: at(100),
+        reply: None,
+    };
+    thread.write(&*store, vec![heard]).await;
+    let leased = lease(&*store, w, at(100)).await;
+    assert_eq!(leased.len(), 1);
+    assert_eq!(leased[0].outbound.lane, thread.lane);
+    let leased = lease(&*store, w, at(500)).await;
+    assert!(leased.iter().any(|row| row.outbound.lane == other.lane));
 }

@@ -278,6 +278,10 @@ impl Thread {
                 op: SendOp::Send,
                 seq,
                 author: Author::Bot,
+                choice_style: None,
+                more: false,
+                also: Vec::new(),
+                last_inbound_id: None,
                 reply_context: None,
             },
             message: MessageId::fresh(),
@@ -285,6 +289,7 @@ impl Thread {
                 attempts: 0,
                 not_before: START,
             },
+            tried_at: None,
             created_at: START,
         }
     }

@@ -18,6 +18,7 @@ use tandem_domain::{
     AccountId, ActionId, ContactId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId,
     Timestamp, Value, WorkspaceId,
     conversation::Conversation,
+    edge::{Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
     message::{Content, Delivery},
     store::{
         ActionRow, Commit, Contact, ConversationQuery, Depths, Event, FileRow, Guard, InboxRow,
@@ -27,7 +28,7 @@ use tandem_domain::{
 };
 
 use super::{
-    Backend,
+    Backend, edge,
     samples::{START, Thread, at, pack},
 };
 
@@ -49,6 +50,7 @@ pub struct Rows {
     pub ticket: Ticket,
     pub file: FileRow,
     pub pack: PackRow,
+    pub unknown: UnknownRow,
 }
 
 impl Rows {
@@ -74,6 +76,7 @@ impl Rows {
             ticket: thread.ticket(),
             file: thread.file(),
             pack: pack("retail", "h1", "s1", START),
+            unknown: edge::unknown(thread, b"x", START),
             thread: thread.clone(),
         }
     }
@@ -105,6 +108,14 @@ impl Rows {
                 name: "n".into(),
                 sealed: vec![1],
             },
+            Write::Heard {
+                lane: self.thread.lane,
+                at: START,
+                reply: None,
+            },
+            Write::NativePut(edge::native(&self.thread, "n1")),
+            Write::ReceiptPark(edge::receipt(&self.thread, "n2", Delivery::Delivered)),
+            Write::UnknownPut(self.unknown.clone()),
             Write::PackPut(self.pack.clone()),
             Write::PackActivate {
                 name: self.pack.name.clone(),
@@ -130,6 +141,7 @@ impl Rows {
         theirs.ticket.status = "closed".into();
         theirs.file.name = "stolen".into();
         theirs.pack.structure = "stolen".into();
+        theirs.unknown.reason = "stolen".into();
         let mut writes = theirs.puts();
         writes.extend([
             Write::InboxDead {
@@ -171,6 +183,22 @@ impl Rows {
                 key: "k".into(),
             },
             Write::SecretErase { owner: "o".into() },
+            Write::Heard {
+                lane: self.thread.lane,
+                at: at(9_999),
+                reply: None,
+            },
+            Write::ReachSent(self.thread.lane),
+            Write::ReplyUsed(self.thread.lane),
+            Write::NativePut(NativeRow {
+                seq: 99,
+                ..edge::native(&self.thread, "n1")
+            }),
+            Write::ReceiptPark(edge::receipt(&self.thread, "n2", Delivery::Read)),
+            Write::ReceiptUnpark {
+                account: self.thread.account.clone(),
+                native: "n2".into(),
+            },
         ]);
         writes
     }
@@ -279,6 +307,11 @@ pub async fn everything(
         ("events", many(store.events(w, 0, 9).await)),
         ("outbox", one(store.outbox(w, rows.outbox.id()).await)),
         ("dead_letters", many(store.dead_letters(w, 9).await)),
+        ("next_outbox", one(store.next_outbox(w, account).await)),
+        ("reach", one(store.reach(w, thread.lane).await)),
+        ("native", one(store.native(w, account, "n1").await)),
+        ("parked", one(store.parked(w, account, "n2").await)),
+        ("unknowns", many(store.unknowns(w, 9).await)),
         ("timers_due", many(store.timers_due(w, START, 9).await)),
         ("next_timer", one(store.next_timer(w).await)),
         ("lane_timers", many(store.lane_timers(w, thread.lane).await)),
@@ -336,7 +369,7 @@ macro_rules! tally {
             async fn workspaces(&self) -> Result<Vec<WorkspaceId>> {
                 self.store.workspaces().await
             }
-            async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64> {
+            async fn purge(&self, now: Timestamp, keep: &Keep) -> Result<u64> {
                 self.store.purge(now, keep).await
             }
             async fn ping(&self) -> Result<()> {
@@ -359,7 +392,12 @@ tally! {
     lane_messages(lane: LaneId, after: Option<MessageId>, limit: usize) -> Vec<Message>;
     message_by_client_id(conversation: ConversationId, client_id: &str) -> Option<Message>;
     events(after: u64, limit: usize) -> Vec<Event>;
-    lease_outbox(now: Timestamp, lease: Duration, limit: usize) -> Vec<OutboxRow>;
+    lease_outbox(account: &AccountId, now: Timestamp, lease: Duration, limit: usize) -> Vec<OutboxRow>;
+    next_outbox(account: &AccountId) -> Option<Timestamp>;
+    reach(lane: LaneId) -> Option<Reach>;
+    native(account: &AccountId, native: &str) -> Option<NativeRow>;
+    parked(account: &AccountId, native: &str) -> Option<ParkedReceipt>;
+    unknowns(limit: usize) -> Vec<UnknownRow>;
     outbox(id: OutboxId) -> Option<OutboxRow>;
     dead_letters(limit: usize) -> Vec<OutboxRow>;
     timers_due(now: Timestamp, limit: usize) -> Vec<TimerRow>;
@@ -394,7 +432,7 @@ pub async fn no_read_reaches_another_workspace(backend: &dyn Backend) {
     }
     let lease = Duration::from_secs(1);
     let now = at(1_000_000);
-    let leased = tally.lease_outbox(&foreign.workspace, now, lease, 9);
+    let leased = tally.lease_outbox(&foreign.workspace, &thread.account, now, lease, 9);
     assert!(leased.await.unwrap().is_empty());
     // A place in the lists of one workspace is none in another's.
     let page = ConversationQuery {
@@ -439,7 +477,10 @@ pub async fn no_write_reaches_another_workspace(backend: &dyn Backend) {
         .await;
     let lease = Duration::from_secs(1);
     for w in [&foreign.workspace, &thread.workspace] {
-        let leased = store.lease_outbox(w, START, lease, 9).await.unwrap();
+        let leased = store
+            .lease_outbox(w, &thread.account, START, lease, 9)
+            .await
+            .unwrap();
         assert_eq!(leased.len(), 1, "in {w}");
     }
 }
@@ -456,6 +497,7 @@ pub async fn guards_see_their_own_workspace_only(backend: &dyn Backend) {
         attempts: 1,
         lease: 7,
         until: at(10),
+        interrupted: false,
     };
     thread
         .write(
@@ -537,6 +579,21 @@ pub async fn guards_see_their_own_workspace_only(backend: &dyn Backend) {
             },
             false,
         ),
+        (
+            Guard::ReachIs {
+                lane: thread.lane,
+                heard_at: START,
+                reply_used: 0,
+            },
+            true,
+        ),
+        (
+            Guard::NoNative {
+                account: thread.account.clone(),
+                native: "n1".into(),
+            },
+            false,
+        ),
     ];
     let kinds: BTreeSet<_> = cases
         .iter()
@@ -584,6 +641,13 @@ const WRITES: &[&str] = &[
     "EventPut",
     "OutboxPut",
     "OutboxState",
+    "Heard",
+    "ReachSent",
+    "ReplyUsed",
+    "NativePut",
+    "ReceiptPark",
+    "ReceiptUnpark",
+    "UnknownPut",
     "TimerPut",
     "TimerCancel",
     "TimerFired",
@@ -616,6 +680,13 @@ fn kind_of_write(write: &Write) -> &'static str {
         Write::EventPut(_) => "EventPut",
         Write::OutboxPut(_) => "OutboxPut",
         Write::OutboxState { .. } => "OutboxState",
+        Write::Heard { .. } => "Heard",
+        Write::ReachSent(_) => "ReachSent",
+        Write::ReplyUsed(_) => "ReplyUsed",
+        Write::NativePut(_) => "NativePut",
+        Write::ReceiptPark(_) => "ReceiptPark",
+        Write::ReceiptUnpark { .. } => "ReceiptUnpark",
+        Write::UnknownPut(_) => "UnknownPut",
         Write::TimerPut(_) => "TimerPut",
         Write::TimerCancel { .. } => "TimerCancel",
         Write::TimerFired(_) => "TimerFired",
@@ -648,6 +719,8 @@ const GUARDS: &[&str] = &[
     "OnceFree",
     "NoContact",
     "LineOfLane",
+    "ReachIs",
+    "NoNative",
 ];
 
 /// A new guard belongs here, in [`GUARDS`] and in the cases above.
@@ -665,5 +738,7 @@ fn kind_of_guard(guard: &Guard) -> &'static str {
         Guard::OnceFree { .. } => "OnceFree",
         Guard::NoContact { .. } => "NoContact",
         Guard::LineOfLane { .. } => "LineOfLane",
+        Guard::ReachIs { .. } => "ReachIs",
+        Guard::NoNative { .. } => "NoNative",
     }
 }

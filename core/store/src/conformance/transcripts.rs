@@ -274,7 +274,7 @@ pub async fn lane_messages_cross_conversations(backend: &dyn Backend) {
     assert_eq!(read(Some(stranger.id), 2).await.unwrap(), lines[4..]);
 }
 
-pub async fn delivery_of_a_message_changes_alone(backend: &dyn Backend) {
+pub async fn delivery_of_a_message_changes_alone_and_only_goes_on(backend: &dyn Backend) {
     let store = backend.open().await;
     let thread = Thread::new("a");
     let w = &thread.workspace;
@@ -283,22 +283,30 @@ pub async fn delivery_of_a_message_changes_alone(backend: &dyn Backend) {
     thread
         .write(&*store, vec![Write::MessagePut(line.clone())])
         .await;
-    for (delivery, code) in [
-        (Delivery::Queued, None),
-        (Delivery::Sent, None),
-        (Delivery::Delivered, None),
-        (Delivery::Read, None),
-        (Delivery::Failed, Some("blocked".to_owned())),
-        (Delivery::Uncertain, None),
+    for (delivery, code, goes_on) in [
+        (Delivery::Queued, None, true),
+        (Delivery::Sent, None, true),
+        (Delivery::Uncertain, None, true),
+        (Delivery::Sent, None, false),
+        (Delivery::Failed, Some("blocked".to_owned()), true),
+        (Delivery::Delivered, None, true),
+        (Delivery::Failed, Some("late".to_owned()), false),
+        (Delivery::Read, None, true),
+        (Delivery::Delivered, None, false),
+        (Delivery::Queued, None, true),
+        (Delivery::Read, None, true),
     ] {
+        assert_eq!(delivery.follows(line.delivery), goes_on, "{delivery:?}");
         let write = Write::MessageDelivery {
             id: line.id,
             delivery,
             code: code.clone(),
         };
         thread.write(&*store, vec![write]).await;
-        line.delivery = Some(delivery);
-        line.delivery_code = code;
+        if goes_on {
+            line.delivery = Some(delivery);
+            line.delivery_code = code;
+        }
         let found = store.messages(w, thread.conversation, 0, 9).await.unwrap();
         assert_eq!(found, vec![line.clone()]);
     }

@@ -42,11 +42,18 @@ pub enum SchemaError {
 }
 
 /// The steps of the SQLite backend.
-pub const SQLITE: &[Migration] = &[Migration {
-    version: 1,
-    name: "initial",
-    sql: include_str!("sqlite/0001_initial.sql"),
-}];
+pub const SQLITE: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "initial",
+        sql: include_str!("sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "channels",
+        sql: include_str!("sqlite/0002_channels.sql"),
+    },
+];
 
 /// What is left to apply of `known`, given what was applied, both ordered by version.
 ///

@@ -105,6 +105,21 @@ pub(super) fn check(
                  WHERE workspace = ?1 AND account = ?2 AND native_id = ?3",
                 params![workspace, account.as_str(), native_id],
             )?,
+            Guard::ReachIs {
+                lane,
+                heard_at,
+                reply_used,
+            } => exists(
+                conn,
+                "SELECT 1 FROM reaches WHERE workspace = ?1 AND lane = ?2 \
+                 AND heard_at = ?3 AND reply_used = ?4",
+                params![workspace, key(lane.0), heard_at.0, reply_used],
+            )?,
+            Guard::NoNative { account, native } => !exists(
+                conn,
+                "SELECT 1 FROM natives WHERE workspace = ?1 AND account = ?2 AND native = ?3",
+                params![workspace, account.as_str(), native],
+            )?,
         };
         if !holds {
             return Ok(Some(Outcome::Conflict(at)));

@@ -4,12 +4,13 @@
 //! * [`writer`] – the one thread that writes: drains its queue into a transaction, answers after
 //!   `COMMIT`;
 //! * [`checkpoint`] – the thread that moves the write-ahead log into the file;
-//! * [`guards`], [`writes`], [`outbox`], [`purge`] – what runs inside such a transaction;
+//! * [`guards`], [`writes`], [`outbox`], [`edge`], [`purge`] – what runs inside such a transaction;
 //! * [`readers`] – connections that only read; point reads run where they are called;
 //! * [`reads`], [`rows`] – queries, and rows to domain types and back;
 //! * [`failure`] – SQLite's errors as the store's.
 
 mod checkpoint;
+mod edge;
 mod failure;
 mod guards;
 mod open;
@@ -31,6 +32,7 @@ use tandem_domain::{
     AccountId, ActionId, ContactId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId,
     Timestamp, Value, WorkspaceId,
     conversation::Conversation,
+    edge::{Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
     store::{
         ActionRow, Commit, Contact, ConversationQuery, Depths, Event, FileRow, InboxRow,
         JournalRow, LaneRow, Message, OnceRow, OutboxRow, Outcome, PackRow, Result, Store, Ticket,
@@ -241,12 +243,59 @@ impl Store for SqliteStore {
     async fn lease_outbox(
         &self,
         workspace: &WorkspaceId,
+        account: &AccountId,
         now: Timestamp,
         lease: Duration,
         limit: usize,
     ) -> Result<Vec<OutboxRow>> {
         let writer = self.writer()?;
-        Ok(writer.lease(workspace, now, lease, limit).await?)
+        Ok(writer.lease(workspace, account, now, lease, limit).await?)
+    }
+
+    async fn next_outbox(
+        &self,
+        workspace: &WorkspaceId,
+        account: &AccountId,
+    ) -> Result<Option<Timestamp>> {
+        let account = account.clone();
+        self.point(workspace, move |conn, w| outbox::next(conn, w, &account))
+            .await
+    }
+
+    async fn reach(&self, workspace: &WorkspaceId, lane: LaneId) -> Result<Option<Reach>> {
+        self.point(workspace, move |conn, w| edge::reach(conn, w, lane))
+            .await
+    }
+
+    async fn native(
+        &self,
+        workspace: &WorkspaceId,
+        account: &AccountId,
+        native: &str,
+    ) -> Result<Option<NativeRow>> {
+        let (account, native) = (account.clone(), native.to_owned());
+        self.point(workspace, move |conn, w| {
+            edge::native(conn, w, &account, &native)
+        })
+        .await
+    }
+
+    async fn parked(
+        &self,
+        workspace: &WorkspaceId,
+        account: &AccountId,
+        native: &str,
+    ) -> Result<Option<ParkedReceipt>> {
+        let (account, native) = (account.clone(), native.to_owned());
+        self.point(workspace, move |conn, w| {
+            edge::parked(conn, w, &account, &native)
+        })
+        .await
+    }
+
+    async fn unknowns(&self, workspace: &WorkspaceId, limit: usize) -> Result<Vec<UnknownRow>> {
+        self.scan(workspace, move |conn, w| edge::unknowns(conn, w, limit))
+            .await
     }
 
     async fn outbox(&self, workspace: &WorkspaceId, id: OutboxId) -> Result<Option<OutboxRow>> {
@@ -394,7 +443,7 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn purge(&self, now: Timestamp, keep: Duration) -> Result<u64> {
+    async fn purge(&self, now: Timestamp, keep: &Keep) -> Result<u64> {
         let writer = self.writer()?;
         let mut removed = 0;
         loop {

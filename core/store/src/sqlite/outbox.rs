@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 use tandem_domain::{
-    OutboxId, Timestamp,
+    AccountId, OutboxId, Timestamp,
     store::{OutboxRow, OutboxState},
 };
 
@@ -46,8 +46,10 @@ pub(super) fn put(
     let inserted = run(
         conn,
         "INSERT INTO outbox (workspace, id, lane, conversation, seq, message, created_at, \
-         state, attempts, at, lease, due_at, outcome, body) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+         state, attempts, at, lease, due_at, outcome, body, account, held, tried_at, \
+         interrupted) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, \
+         ?18) \
          ON CONFLICT (workspace, id) DO NOTHING",
         params![
             w,
@@ -64,6 +66,10 @@ pub(super) fn put(
             due_at,
             outcome,
             document,
+            outbound.account.as_str(),
+            state.held,
+            row.tried_at.map(|at| at.0),
+            state.interrupted,
         ],
     )?;
     if inserted == 0 {
@@ -71,7 +77,8 @@ pub(super) fn put(
             conn,
             "UPDATE outbox SET lane = ?3, conversation = ?4, seq = ?5, message = ?6, \
              created_at = ?7, state = ?8, attempts = ?9, at = ?10, lease = max(lease, ?11), \
-             due_at = NULL, outcome = ?12, body = ?13 WHERE workspace = ?1 AND id = ?2",
+             due_at = NULL, outcome = ?12, body = ?13, account = ?14, held = ?15, \
+             tried_at = ?16, interrupted = ?17 WHERE workspace = ?1 AND id = ?2",
             params![
                 w,
                 key(outbound.uuid.0),
@@ -86,6 +93,10 @@ pub(super) fn put(
                 state.lease.unwrap_or(0).cast_signed(),
                 outcome,
                 document,
+                outbound.account.as_str(),
+                state.held,
+                row.tried_at.map(|at| at.0),
+                state.interrupted,
             ],
         )?;
     }
@@ -125,7 +136,8 @@ pub(super) fn set_state(
     run(
         conn,
         "UPDATE outbox SET state = ?2, attempts = coalesce(?3, attempts), at = ?4, \
-         lease = coalesce(?5, lease), due_at = ?6, outcome = ?7 WHERE rowid = ?1",
+         lease = coalesce(?5, lease), due_at = ?6, outcome = ?7, held = ?8, interrupted = ?9, \
+         tried_at = iif(?3 = 0, NULL, tried_at) WHERE rowid = ?1",
         params![
             rowid,
             columns.state,
@@ -134,6 +146,8 @@ pub(super) fn set_state(
             columns.lease.map(u64::cast_signed),
             due_at,
             document,
+            columns.held,
+            columns.interrupted,
         ],
     )?;
     if waits {
@@ -155,6 +169,7 @@ pub(super) fn set_state(
 pub(super) fn lease(
     conn: &Connection,
     w: i64,
+    account: &AccountId,
     now: Timestamp,
     span: Duration,
     limit: usize,
@@ -163,9 +178,9 @@ pub(super) fn lease(
     let due = list(
         conn,
         "SELECT rowid, lane FROM outbox INDEXED BY outbox_due \
-         WHERE workspace = ?1 AND due_at IS NOT NULL AND due_at <= ?2 \
-         ORDER BY due_at, rowid LIMIT ?3",
-        params![w, now.0, at_most(limit)],
+         WHERE workspace = ?1 AND account = ?2 AND due_at IS NOT NULL AND due_at <= ?3 \
+         ORDER BY due_at, rowid LIMIT ?4",
+        params![w, account.as_str(), now.0, at_most(limit)],
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 16]>(1)?)),
     )?;
     let mut leased = Vec::with_capacity(due.len());
@@ -177,8 +192,8 @@ pub(super) fn lease(
             for (row, head) in [(rowid, false), (ahead.rowid, true)] {
                 run(
                     conn,
-                    "UPDATE outbox SET due_at = CASE WHEN ?2 THEN at END, state = 0 \
-                     WHERE rowid = ?1",
+                    "UPDATE outbox SET due_at = CASE WHEN ?2 THEN at END, \
+                     interrupted = max(interrupted, state = 1), state = 0 WHERE rowid = ?1",
                     params![row, head],
                 )?;
             }
@@ -189,9 +204,10 @@ pub(super) fn lease(
         }
         run(
             conn,
-            "UPDATE outbox SET state = 1, attempts = attempts + 1, lease = lease + 1, \
-             at = ?2, due_at = ?2 WHERE rowid = ?1",
-            params![rowid, until.0],
+            "UPDATE outbox SET interrupted = max(interrupted, state = 1), state = 1, attempts = attempts + 1, \
+             lease = lease + 1, at = ?2, due_at = ?2, held = NULL, \
+             tried_at = coalesce(tried_at, ?3) WHERE rowid = ?1",
+            params![rowid, until.0, now.0],
         )?;
         leased.extend(first(
             conn,
@@ -201,6 +217,21 @@ pub(super) fn lease(
         )?);
     }
     Ok(leased)
+}
+
+/// When the account's first head is due.
+pub(super) fn next(
+    conn: &Connection,
+    w: i64,
+    account: &AccountId,
+) -> Result<Option<Timestamp>, Failure> {
+    first(
+        conn,
+        "SELECT due_at FROM outbox INDEXED BY outbox_due \
+         WHERE workspace = ?1 AND account = ?2 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+        params![w, account.as_str()],
+        |row| Ok(Timestamp(row.get(0)?)),
+    )
 }
 
 struct Head {

@@ -4,10 +4,8 @@
 //! are at the front of the table: no index over time is needed. A cursor for each table passes
 //! over rows at the front that must stay.
 
-use std::time::Duration;
-
 use rusqlite::{Connection, params};
-use tandem_domain::Timestamp;
+use tandem_domain::{Timestamp, edge::Keep};
 
 use super::{
     failure::Failure,
@@ -24,6 +22,9 @@ pub(super) struct Cursors {
     inbox: i64,
     outbox: i64,
     actions: i64,
+    natives: i64,
+    parked: i64,
+    unknowns: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,7 +38,7 @@ pub(super) fn step(
     conn: &Connection,
     cursors: &mut Cursors,
     now: Timestamp,
-    keep: Duration,
+    keep: &Keep,
 ) -> Result<Step, Failure> {
     let mut step = Step::default();
     expired(
@@ -54,20 +55,45 @@ pub(super) fn step(
         "DELETE FROM onces WHERE (workspace, contact, key) IN (SELECT workspace, contact, key \
          FROM onces INDEXED BY onces_expiry WHERE expires_at <= ?1 LIMIT ?2)",
     )?;
-    let before = (now - keep).0;
+    let before = now - keep.rows;
     walk(
         conn,
         &mut step,
         &mut cursors.inbox,
         before,
-        "SELECT rowid, received_at, state = 1 FROM inbox WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+        Some(&|account, at| {
+            keep.events_before(account, now)
+                .is_some_and(|before| at < before.0)
+        }),
+        "SELECT rowid, received_at, state = 1, account FROM inbox WHERE rowid > ?1 \
+         ORDER BY rowid LIMIT ?2",
         "DELETE FROM inbox WHERE rowid = ?1",
     )?;
+    for (cursor, look, delete) in [
+        (
+            &mut cursors.natives,
+            "SELECT rowid, at, 1 FROM natives WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+            "DELETE FROM natives WHERE rowid = ?1",
+        ),
+        (
+            &mut cursors.parked,
+            "SELECT rowid, at, 1 FROM parked WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+            "DELETE FROM parked WHERE rowid = ?1",
+        ),
+        (
+            &mut cursors.unknowns,
+            "SELECT rowid, at, 1 FROM unknowns WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+            "DELETE FROM unknowns WHERE rowid = ?1",
+        ),
+    ] {
+        walk(conn, &mut step, cursor, before, None, look, delete)?;
+    }
     walk(
         conn,
         &mut step,
         &mut cursors.outbox,
         before,
+        None,
         "SELECT rowid, created_at, state = 2 FROM outbox WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
         "DELETE FROM outbox WHERE rowid = ?1",
     )?;
@@ -76,6 +102,7 @@ pub(super) fn step(
         &mut step,
         &mut cursors.actions,
         before,
+        None,
         "SELECT rowid, created_at, pending = 0 FROM actions WHERE rowid > ?1 \
          ORDER BY rowid LIMIT ?2",
         "DELETE FROM actions WHERE rowid = ?1",
@@ -90,11 +117,16 @@ fn expired(conn: &Connection, step: &mut Step, now: Timestamp, sql: &str) -> Res
     Ok(())
 }
 
+/// Whether a row of this account and time may go, where accounts differ: its fourth column then
+/// names the account.
+type MayGo<'a> = &'a dyn Fn(&str, i64) -> bool;
+
 fn walk(
     conn: &Connection,
     step: &mut Step,
     cursor: &mut i64,
-    before: i64,
+    before: Timestamp,
+    account_may_go: Option<MayGo<'_>>,
     look: &str,
     delete: &str,
 ) -> Result<(), Failure> {
@@ -102,13 +134,17 @@ fn walk(
         Ok((
             row.get::<_, i64>(0)?,
             row.get::<_, i64>(1)?,
-            row.get::<_, bool>(2)?,
+            row.get::<_, bool>(2)?
+                && match account_may_go {
+                    Some(may_go) => may_go(&row.get::<_, String>(3)?, row.get(1)?),
+                    None => true,
+                },
         ))
     })?;
     let full = i64::try_from(rows.len()).is_ok_and(|found| found == STEP);
     let mut reached = full;
     for (rowid, at, finished) in rows {
-        if at >= before {
+        if at >= before.0 {
             reached = false;
             break;
         }

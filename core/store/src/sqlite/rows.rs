@@ -124,11 +124,22 @@ pub(super) fn document(write: &Write) -> Result<String, Failure> {
         Write::TicketPut(row) => serde_json::to_string(row),
         Write::KvPut { value, .. } => serde_json::to_string(value),
         Write::PackPut(row) => serde_json::to_string(&row.files),
+        Write::NativePut(row) if row.also.is_empty() => return Ok(String::new()),
+        Write::NativePut(row) => serde_json::to_string(&row.also),
+        Write::Heard {
+            reply: Some(reply), ..
+        } => serde_json::to_string(reply),
         Write::InboxDone(_)
         | Write::InboxDead { .. }
         | Write::LanePut(_)
         | Write::MessageDelivery { .. }
         | Write::OutboxState { .. }
+        | Write::Heard { .. }
+        | Write::ReachSent(_)
+        | Write::ReplyUsed(_)
+        | Write::ReceiptPark(_)
+        | Write::ReceiptUnpark { .. }
+        | Write::UnknownPut(_)
         | Write::TimerCancel { .. }
         | Write::TimerFired(_)
         | Write::ActionCancel(_)
@@ -198,7 +209,8 @@ pub(super) fn inbox(row: &Row<'_>) -> Result<InboxRow, Failure> {
     })
 }
 
-pub(super) const OUTBOX: &str = "message, state, attempts, at, lease, outcome, created_at, body";
+pub(super) const OUTBOX: &str =
+    "message, state, attempts, at, lease, outcome, created_at, body, held, tried_at, interrupted";
 
 pub(super) fn outbox(row: &Row<'_>) -> Result<OutboxRow, Failure> {
     let attempts = row.get(2)?;
@@ -207,56 +219,79 @@ pub(super) fn outbox(row: &Row<'_>) -> Result<OutboxRow, Failure> {
         outbound: json(row, 7)?,
         message: MessageId(uuid(row, 0)?),
         state: match row.get(1)? {
-            0 => OutboxState::Ready {
-                attempts,
-                not_before: at,
+            0 => match row.get(8)? {
+                Some(code) => OutboxState::Held {
+                    attempts,
+                    until: at,
+                    code,
+                },
+                None => OutboxState::Ready {
+                    attempts,
+                    not_before: at,
+                },
             },
             1 => OutboxState::Leased {
                 attempts,
                 lease: row.get::<_, i64>(4)?.cast_unsigned(),
                 until: at,
+                interrupted: row.get(10)?,
             },
             _ => json(row, 5)?,
         },
+        tried_at: row.get::<_, Option<i64>>(9)?.map(Timestamp),
         created_at: Timestamp(row.get(6)?),
     })
 }
 
-/// The columns of an outbox state: state, attempts, at, lease. What a settled one has besides is
-/// its document.
-pub(super) struct OutboxColumns {
+/// The columns of an outbox state. What a settled one has besides is its document.
+pub(super) struct OutboxColumns<'a> {
     pub(super) state: i64,
     pub(super) attempts: Option<u32>,
     pub(super) at: i64,
     pub(super) lease: Option<u64>,
+    pub(super) held: Option<&'a str>,
+    pub(super) interrupted: bool,
 }
 
-pub(super) fn outbox_columns(state: &OutboxState) -> OutboxColumns {
+pub(super) fn outbox_columns(state: &OutboxState) -> OutboxColumns<'_> {
     let settled = |state| OutboxColumns {
         state,
         attempts: None,
         at: 0,
         lease: None,
+        held: None,
+        interrupted: false,
     };
     match state {
         OutboxState::Ready {
             attempts,
             not_before,
         } => OutboxColumns {
-            state: 0,
             attempts: Some(*attempts),
             at: not_before.0,
-            lease: None,
+            ..settled(0)
+        },
+        OutboxState::Held {
+            attempts,
+            until,
+            code,
+        } => OutboxColumns {
+            attempts: Some(*attempts),
+            at: until.0,
+            held: Some(code),
+            ..settled(0)
         },
         OutboxState::Leased {
             attempts,
             lease,
             until,
+            interrupted,
         } => OutboxColumns {
-            state: 1,
             attempts: Some(*attempts),
             at: until.0,
             lease: Some(*lease),
+            interrupted: *interrupted,
+            ..settled(1)
         },
         OutboxState::Sent { .. } => settled(2),
         OutboxState::Failed { .. } => settled(3),
@@ -268,7 +303,7 @@ pub(super) fn outbox_columns(state: &OutboxState) -> OutboxColumns {
 pub(super) fn settled(state: &OutboxState) -> bool {
     !matches!(
         state,
-        OutboxState::Ready { .. } | OutboxState::Leased { .. }
+        OutboxState::Ready { .. } | OutboxState::Held { .. } | OutboxState::Leased { .. }
     )
 }
 
@@ -333,7 +368,24 @@ pub(super) fn delivery_column(delivery: Delivery) -> i64 {
     }
 }
 
-fn delivery_of(column: i64) -> Result<Delivery, Failure> {
+/// The rank of the delivery in a column, as [`Delivery::rank`] has it; -1 where there is none.
+pub(super) fn delivery_rank(column: &str) -> String {
+    let mut sql = format!("CASE {column}");
+    for delivery in [
+        Delivery::Queued,
+        Delivery::Sent,
+        Delivery::Delivered,
+        Delivery::Read,
+        Delivery::Failed,
+        Delivery::Uncertain,
+    ] {
+        let (column, rank) = (delivery_column(delivery), delivery.rank());
+        sql.push_str(&format!(" WHEN {column} THEN {rank}"));
+    }
+    sql + " ELSE -1 END"
+}
+
+pub(super) fn delivery_of(column: i64) -> Result<Delivery, Failure> {
     Ok(match column {
         0 => Delivery::Queued,
         1 => Delivery::Sent,

@@ -14,7 +14,8 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tandem_domain::{
-    Timestamp, WorkspaceId,
+    AccountId, Timestamp, WorkspaceId,
+    edge::Keep,
     store::{Commit, OutboxRow, Outcome},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -89,12 +90,14 @@ impl Writer {
     pub(super) async fn lease(
         &self,
         workspace: &WorkspaceId,
+        account: &AccountId,
         now: Timestamp,
         span: Duration,
         limit: usize,
     ) -> Result<Vec<OutboxRow>, Failure> {
         let wanted = Lease {
             workspace: workspace.clone(),
+            account: account.clone(),
             now,
             span,
             limit,
@@ -102,8 +105,8 @@ impl Writer {
         self.ask(wanted, Job::Lease).await
     }
 
-    pub(super) async fn purge(&self, now: Timestamp, keep: Duration) -> Result<Step, Failure> {
-        self.ask((now, keep), Job::Purge).await
+    pub(super) async fn purge(&self, now: Timestamp, keep: &Keep) -> Result<Step, Failure> {
+        self.ask((now, keep.clone()), Job::Purge).await
     }
 
     pub(super) async fn ping(&self) -> Result<(), Failure> {
@@ -163,7 +166,7 @@ fn stopped() -> Failure {
 enum Job {
     Commit(Asked<Prepared, Outcome>),
     Lease(Asked<Lease, Vec<OutboxRow>>),
-    Purge(Asked<(Timestamp, Duration), Step>),
+    Purge(Asked<(Timestamp, Keep), Step>),
     Ping(Asked<(), ()>),
     /// Run between transactions.
     Read(Box<dyn FnOnce(&Connection) + Send>),
@@ -171,6 +174,7 @@ enum Job {
 
 struct Lease {
     workspace: WorkspaceId,
+    account: AccountId,
     now: Timestamp,
     span: Duration,
     limit: usize,
@@ -330,8 +334,8 @@ impl Thread {
                 Job::Commit(asked) => asked.answer = Some(self.commit(&asked.wanted)?),
                 Job::Lease(asked) => asked.answer = Some(self.lease(&asked.wanted)?),
                 Job::Purge(asked) => {
-                    let (now, keep) = asked.wanted;
-                    let step = purge::step(&self.conn, &mut self.cursors, now, keep)?;
+                    let (now, keep) = &asked.wanted;
+                    let step = purge::step(&self.conn, &mut self.cursors, *now, keep)?;
                     asked.answer = Some(step);
                 }
                 Job::Ping(asked) => {
@@ -388,7 +392,14 @@ impl Thread {
             return Ok(Vec::new());
         };
         let number = space.number;
-        outbox::lease(&self.conn, number, wanted.now, wanted.span, wanted.limit)
+        outbox::lease(
+            &self.conn,
+            number,
+            &wanted.account,
+            wanted.now,
+            wanted.span,
+            wanted.limit,
+        )
     }
 
     fn space(&mut self, workspace: &WorkspaceId) -> Result<Option<&Space>, Failure> {

@@ -13,11 +13,12 @@ use tandem_domain::{
 };
 
 use super::{
+    edge,
     failure::Failure,
     outbox,
     rows::{
-        LISTED_LATE, delivery_column, inbox_column, int, key, routing_column, run, settled,
-        status_column,
+        LISTED_LATE, delivery_column, delivery_rank, inbox_column, int, key, routing_column, run,
+        settled, status_column,
     },
     writer::Space,
 };
@@ -81,11 +82,20 @@ pub(super) fn apply(
                 message_put(conn, w, row, document, entry)?;
             }
             Write::MessageDelivery { id, delivery, code } => {
+                let rank = delivery_rank("delivery");
                 run(
                     conn,
-                    "UPDATE messages SET delivery = ?3, delivery_code = ?4 \
-                     WHERE workspace = ?1 AND id = ?2",
-                    params![w, key(id.0), delivery_column(*delivery), code],
+                    &format!(
+                        "UPDATE messages SET delivery = ?3, delivery_code = ?4 \
+                         WHERE workspace = ?1 AND id = ?2 AND (?5 = 0 OR {rank} < ?5)"
+                    ),
+                    params![
+                        w,
+                        key(id.0),
+                        delivery_column(*delivery),
+                        code,
+                        delivery.rank()
+                    ],
                 )?;
             }
             Write::EventPut(event) => event_put(conn, space, event, document)?,
@@ -94,6 +104,13 @@ pub(super) fn apply(
                 let document = settled(state).then_some(document.as_str());
                 outbox::set_state(conn, w, *id, state, document)?;
             }
+            Write::Heard { lane, at, .. } => edge::heard(conn, w, *lane, *at, document)?,
+            Write::ReachSent(lane) => edge::sent(conn, w, *lane)?,
+            Write::ReplyUsed(lane) => edge::reply_used(conn, w, *lane)?,
+            Write::NativePut(row) => edge::native_put(conn, w, row, document)?,
+            Write::ReceiptPark(row) => edge::park(conn, w, row)?,
+            Write::ReceiptUnpark { account, native } => edge::unpark(conn, w, account, native)?,
+            Write::UnknownPut(row) => edge::unknown_put(conn, w, row)?,
             Write::TimerPut(row) => timer_put(conn, w, row, document)?,
             Write::TimerCancel { lane, key: name } => timer_cancel(conn, w, *lane, name)?,
             Write::TimerFired(id) => timer_remove(conn, w, *id)?,

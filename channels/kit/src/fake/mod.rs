@@ -1,4 +1,7 @@
-//! Stand-ins for tests and examples: a sink that keeps everything in memory.
+//! Stand-ins for tests and examples: a sink that keeps everything in memory, and
+//! [`platform::FarPlatform`], which answers over HTTP as it is told.
+
+pub mod platform;
 
 use std::{
     collections::HashMap,
@@ -39,6 +42,9 @@ struct Inner {
     turns: HashMap<InboxId, (LaneId, usize, usize)>,
     files: HashMap<FileId, File>,
     receipts: Vec<(LaneId, MessageId, Delivery)>,
+    unknown: Vec<(AccountId, String, Vec<u8>)>,
+    addresses: HashMap<String, Account>,
+    waits: Vec<Duration>,
     failure: Option<InboxError>,
 }
 
@@ -122,6 +128,23 @@ impl MemorySink {
         self.lock().receipts.clone()
     }
 
+    /// What was kept because nobody understood it: account, reason, bytes.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<(AccountId, String, Vec<u8>)> {
+        self.lock().unknown.clone()
+    }
+
+    /// How long each in-band reply was waited for.
+    #[must_use]
+    pub fn waits(&self) -> Vec<Duration> {
+        self.lock().waits.clone()
+    }
+
+    /// Makes an account known under an address of its platform.
+    pub fn know(&self, address: &str, account: Account) {
+        self.lock().addresses.insert(address.to_owned(), account);
+    }
+
     /// Every line of a lane.
     #[must_use]
     pub fn messages(&self, lane: LaneId) -> Vec<Message> {
@@ -194,8 +217,10 @@ impl Sink for MemorySink {
         &self,
         _account: &Account,
         _id: InboxId,
-        _limit: Duration,
+        limit: Duration,
+        _most: usize,
     ) -> Option<ReplyClaim> {
+        self.lock().waits.push(limit);
         None
     }
 
@@ -285,6 +310,25 @@ impl Sink for MemorySink {
         Ok(row)
     }
 
+    fn account(&self, account: &Account, address: &str) -> Option<Account> {
+        let found = self.lock().addresses.get(address).cloned()?;
+        (found.workspace == account.workspace && found.channel == account.channel).then_some(found)
+    }
+
+    async fn keep_unknown(
+        &self,
+        account: &Account,
+        reason: String,
+        body: Vec<u8>,
+    ) -> Result<(), InboxError> {
+        let mut inner = self.lock();
+        if let Some(error) = inner.failure.take() {
+            return Err(error);
+        }
+        inner.unknown.push((account.id.clone(), reason, body));
+        Ok(())
+    }
+
     async fn load_file(&self, _account: &Account, id: FileId) -> Result<Option<File>, InboxError> {
         Ok(self.lock().files.get(&id).cloned())
     }
@@ -332,6 +376,10 @@ pub fn outbound(account: &Account, native: &str, content: Content) -> Outbound {
         op: SendOp::Send,
         seq: 1,
         author: Author::Bot,
+        choice_style: None,
+        more: false,
+        also: Vec::new(),
+        last_inbound_id: None,
         reply_context: None,
     }
 }

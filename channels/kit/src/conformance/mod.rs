@@ -1,5 +1,12 @@
 //! What every channel must do, whatever its platform: one suite, run by each channel's tests
 //! against a fake of its platform.
+//!
+//! * [`check`] – every channel: it shows what its capabilities say, runs and stops;
+//! * [`webhook`] – those that receive over HTTP: forgeries, duplicates, bursts, trouble;
+//! * [`sending`] – those that send over HTTP: how each attempt ends, credentials that expire.
+
+pub mod sending;
+pub mod webhook;
 
 use std::{sync::Arc, time::Duration};
 
@@ -99,9 +106,9 @@ fn within(send: &Content, caps: &Capabilities, name: &str, wrong: &mut Vec<Strin
     }
     for part in &send.parts {
         if let Part::Text { text } = part
-            && !fits(text, caps.text)
+            && !fits(text, caps.text.limit())
         {
-            let Limit { max, unit } = caps.text;
+            let Limit { max, unit } = caps.text.limit();
             wrong.push(format!("{name} is longer than {max} {unit:?}."));
         }
     }

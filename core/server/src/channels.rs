@@ -1,0 +1,68 @@
+//! The kinds of channels this program has. A native one is registered in [`Kinds::shipped`] and
+//! nowhere else; one made of a single file is read by the reader of such files.
+
+use std::{path::Path, sync::Arc};
+
+use serde_json::Value;
+use tandem_channel_kit::Kind;
+
+/// Reads a channel that is described by one file.
+pub type FileReader = Arc<dyn Fn(&Path) -> anyhow::Result<Arc<dyn Kind>> + Send + Sync>;
+
+/// What `channels` in the configuration may name, besides `web`.
+#[derive(Clone, Default)]
+pub struct Kinds {
+    natives: Vec<Arc<dyn Kind>>,
+    files: Option<FileReader>,
+}
+
+impl Kinds {
+    /// Those that come with the program.
+    #[must_use]
+    pub fn shipped() -> Self {
+        Self::default()
+    }
+
+    /// With one native kind more.
+    #[must_use]
+    pub fn with(mut self, kind: Arc<dyn Kind>) -> Self {
+        self.natives.push(kind);
+        self
+    }
+
+    /// With a reader for channels in files.
+    #[must_use]
+    pub fn with_files(mut self, reader: FileReader) -> Self {
+        self.files = Some(reader);
+        self
+    }
+
+    #[must_use]
+    pub fn native(&self, name: &str) -> Option<&Arc<dyn Kind>> {
+        self.natives.iter().find(|kind| kind.name() == name)
+    }
+
+    /// The channel that a file describes.
+    ///
+    /// # Errors
+    /// When it cannot be read, or this program reads no such files.
+    pub fn of_file(&self, path: &Path) -> anyhow::Result<Arc<dyn Kind>> {
+        match &self.files {
+            Some(reader) => reader(path),
+            None => anyhow::bail!("this program was built without channels in files"),
+        }
+    }
+
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.natives
+            .iter()
+            .map(|kind| kind.name().to_owned())
+            .collect()
+    }
+
+    /// Each native kind with the schema of its accounts' settings.
+    pub fn schemas(&self) -> impl Iterator<Item = (&str, Value)> {
+        self.natives.iter().map(|kind| (kind.name(), kind.schema()))
+    }
+}
