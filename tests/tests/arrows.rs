@@ -31,12 +31,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("api", &["domain", "engine", "desk", "channel-kit", "net"]),
     ("channel-web", &["channel-kit", "domain"]),
+    ("channel-script", &["channel-kit", "domain", "lua", "net"]),
 ];
 
 /// Libraries that only these crates may use.
 const FENCES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store", "server"]),
-    ("mlua", &["lua"]),
+    ("mlua", &["lua", "channel-script"]),
     ("reqwest", &["net"]),
     ("minijinja", &["flow"]),
 ];

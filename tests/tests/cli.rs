@@ -123,6 +123,46 @@ fn a_broken_pack_ends_with_1_and_what_cannot_run_with_2() {
 }
 
 #[test]
+fn a_new_channel_passes_its_own_fixtures_and_a_broken_one_is_told_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = tandem(&["channel", "new", "postbird"], folder.path());
+    assert!(made.status.success(), "{}", err(&made));
+    let again = tandem(&["channel", "new", "postbird"], folder.path());
+    assert_eq!(again.status.code(), Some(2));
+    let tested = tandem(&["channel", "test", "postbird.luau", "line"], folder.path());
+    assert!(tested.status.success(), "{}", out(&tested));
+    assert!(out(&tested).contains("✓ a text"), "{}", out(&tested));
+
+    let file = folder.path().join("postbird.luau");
+    let source = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, source.replace("max = 4000", "max = 4")).unwrap();
+    let checked = tandem(&["channel", "check", "postbird.luau"], folder.path());
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        out(&checked).contains("postbird.luau:15"),
+        "{}",
+        out(&checked)
+    );
+    let chinese = tandem(
+        &["channel", "check", "postbird.luau", "--lang", "zh"],
+        folder.path(),
+    );
+    assert!(out(&chinese).contains("少于 16"), "{}", out(&chinese));
+    let json = tandem(
+        &["channel", "check", "postbird.luau", "--format", "json"],
+        folder.path(),
+    );
+    let report: Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!(report["results"][0]["problems"][0]["line"], 15);
+    assert_eq!(
+        tandem(&["channel", "test", "nothing"], folder.path())
+            .status
+            .code(),
+        Some(2)
+    );
+}
+
+#[test]
 fn a_port_in_use_is_said_with_a_way_out() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -46,7 +46,9 @@ pub struct LuaError {
 const MESSAGE_MAX: usize = 500;
 
 impl LuaError {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error without a place; the message is cut to a length fit for a log line.
+    #[must_use]
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: shorten(message.into()),
@@ -61,7 +63,9 @@ impl LuaError {
         Self::new(ErrorKind::BadValue, message)
     }
 
-    pub(crate) fn timeout() -> Self {
+    /// Time ran out.
+    #[must_use]
+    pub fn timeout() -> Self {
         Self::new(ErrorKind::Timeout, "the script took too long")
     }
 
@@ -69,7 +73,9 @@ impl LuaError {
         Self::new(ErrorKind::Memory, "the script used too much memory")
     }
 
-    pub(crate) fn at(mut self, module: &str, line: Option<u32>) -> Self {
+    /// The same, with its place.
+    #[must_use]
+    pub fn at(mut self, module: &str, line: Option<u32>) -> Self {
         self.module = Some(module.to_owned());
         self.line = line;
         self

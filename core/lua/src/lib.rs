@@ -10,6 +10,8 @@
 //! * [`Runner`] – runs with the host API, off the async workers; [`Host`] answers their calls, a
 //!   journal records them and [`Replay`] answers from it;
 //! * [`Limits`], [`LuaError`] – how much is allowed, and how a call fails;
+//! * [`State`], [`Library`], [`Watch`], [`Logs`], [`value`] – the closed-off state itself, for a host
+//!   with another library: scripted channels;
 //! * [`definitions`], [`stubs`] – the host API for editors, from the table that registers it.
 //!
 //! Calls are deterministic: there is no clock but `now()`, `math.random` starts from the call's
@@ -24,7 +26,7 @@ mod program;
 mod pure;
 mod run;
 mod sandbox;
-mod value;
+pub mod value;
 mod watch;
 
 pub use api::{ApiItem, api, definitions, stubs};
@@ -36,3 +38,5 @@ pub use limits::Limits;
 pub use program::{Function, Program};
 pub use pure::{PureResult, Session};
 pub use run::{Call, Run, Runner};
+pub use sandbox::{Library, Logs, Resumed, State};
+pub use watch::Watch;

@@ -64,16 +64,11 @@ impl Session {
         };
         let result = state.timed(&self.limits, self.now, self.seed, |state| {
             let function = state.function(&self.program, module, function)?;
-            let mut values = mlua::MultiValue::new();
-            values.push_back(mlua::Value::Function(function));
-            for arg in args {
-                values.push_back(state.to_lua(arg, &self.limits)?);
-            }
-            let results = state
-                .invoke
-                .call(values)
-                .map_err(|e| state.explain(&mlua::Value::Error(Box::new(e))))?;
-            let mut results = state.outcome(results)?.into_iter();
+            let values = args
+                .iter()
+                .map(|arg| state.to_lua(arg, &self.limits))
+                .collect::<Result<_, _>>()?;
+            let mut results = state.call(function, values)?.into_iter();
             let mut next = |what| {
                 let value = results.next().unwrap_or_default();
                 state.read(&value, &self.limits, what)

@@ -15,7 +15,7 @@ use crate::{
     error::ErrorKind,
     host::{self, Host, HostCall, HostError, HostRequest, LogLine},
     pure::locate,
-    sandbox::{Logs, State},
+    sandbox::{Logs, Resumed, State},
     watch::Watch,
 };
 
@@ -240,10 +240,7 @@ impl Script {
         watch: Arc<Watch>,
     ) -> Result<Self, LuaError> {
         let state = State::new(program, limits, logs, watch)?;
-        let thread = state
-            .lua
-            .create_thread(state.enter.clone())
-            .map_err(|e| state.explain(&LuaValue::Error(Box::new(e))))?;
+        let thread = state.thread()?;
         Ok(Self {
             state,
             thread,
@@ -315,36 +312,22 @@ impl Script {
     ) -> Result<Step, LuaError> {
         let (step, used) = self.state.watched(self.left, self.limits.wall, || {
             let values = values(self)?;
-            let results = self
-                .thread
-                .resume::<MultiValue>(values)
-                .map_err(|e| self.state.explain(&LuaValue::Error(Box::new(e))))?;
-            if self.thread.is_resumable() {
-                return self.asked(results);
-            }
-            let value = self.state.outcome(results)?.pop_front().unwrap_or_default();
-            let value = self.state.read(&value, &self.limits, "the result")?;
-            Ok(Step::Done(value))
+            Ok(match self.state.resume(&self.thread, values)? {
+                Resumed::Done(mut results) => {
+                    let value = results.pop_front().unwrap_or_default();
+                    Step::Done(self.state.read(&value, &self.limits, "the result")?)
+                }
+                Resumed::Call(name, args) => Step::Call(name, self.arguments(&args)),
+            })
         });
         self.left = self.left.saturating_sub(used);
         step
     }
 
-    /// A yield that reaches us is a host call, or a mistake.
-    fn asked(&self, mut results: MultiValue) -> Result<Step, LuaError> {
-        let ours = matches!(results.pop_front(), Some(LuaValue::Table(first)) if first == self.state.token);
-        let name = match results.pop_front() {
-            Some(LuaValue::String(name)) if ours => name.to_string_lossy(),
-            _ => {
-                let text = "coroutine.yield outside a coroutine";
-                return Err(LuaError::new(ErrorKind::Runtime, text));
-            }
-        };
-        let args = results
-            .iter()
+    fn arguments(&self, args: &MultiValue) -> Result<Vec<Value>, String> {
+        args.iter()
             .map(|arg| self.state.read(arg, &self.limits, "the argument"))
             .collect::<Result<_, _>>()
-            .map_err(|error| error.message);
-        Ok(Step::Call(name, args))
+            .map_err(|error| error.message)
     }
 }

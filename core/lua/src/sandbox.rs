@@ -7,7 +7,7 @@ use std::{
 };
 
 use mlua::{
-    Function, Lua, LuaOptions, MultiValue, StdLib, Table, Value as LuaValue, VmState,
+    Function, Lua, LuaOptions, MultiValue, StdLib, Table, Thread, Value as LuaValue, VmState,
     chunk::ChunkMode,
 };
 use tandem_domain::{Timestamp, Value};
@@ -27,9 +27,51 @@ const OVERFLOW: [&str; 2] = ["stack overflow", "C stack overflow"];
 /// The name of our own chunk in positions.
 const PRELUDE_NAME: &str = "[tandem]";
 
+/// The globals a host gives to its scripts.
+pub trait Library: Send + Sync {
+    /// Where calls to the host may be made, for the message elsewhere: `a lua: step`.
+    fn effects(&self) -> &'static str;
+
+    /// What to register before the state is closed. `hooks` holds the prelude's: `api` (`json`,
+    /// `log`, `print`, `now`, `require`, and the packs' `http` and `store`), `array` (the
+    /// metatable that marks a list) and `call(name, …)`, which hands a call to the host.
+    ///
+    /// # Errors
+    /// When the state's memory is too small for it.
+    fn globals(&self, lua: &Lua, hooks: &Table) -> mlua::Result<Vec<(&'static str, LuaValue)>>;
+}
+
+/// What the modules of a pack find: the table of [`api`].
+pub(crate) struct PackLibrary;
+
+impl Library for PackLibrary {
+    fn effects(&self) -> &'static str {
+        "a lua: step"
+    }
+
+    fn globals(&self, _lua: &Lua, hooks: &Table) -> mlua::Result<Vec<(&'static str, LuaValue)>> {
+        let registered: Table = hooks.raw_get("api")?;
+        api::globals()
+            .into_iter()
+            .map(|name| match registered.raw_get::<LuaValue>(name)? {
+                LuaValue::Nil => Err(mlua::Error::runtime(format!("{name} is not implemented"))),
+                item => Ok((name, item)),
+            })
+            .collect()
+    }
+}
+
+/// What a coroutine of a run did when it was resumed.
+pub enum Resumed {
+    /// It ended with these results.
+    Done(MultiValue),
+    /// It waits for this call to the host; it is resumed with `true, result` or `false, error`.
+    Call(String, MultiValue),
+}
+
 /// Where the lines of `log` go.
 #[derive(Clone, Debug)]
-pub(crate) struct Logs(Arc<Mutex<Lines>>);
+pub struct Logs(Arc<Mutex<Lines>>);
 
 #[derive(Debug, Default)]
 struct Lines {
@@ -39,7 +81,9 @@ struct Lines {
 }
 
 impl Logs {
-    pub(crate) fn keep(max: usize) -> Self {
+    /// Keeps this many lines and counts the rest.
+    #[must_use]
+    pub fn keep(max: usize) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             max,
             ..Lines::default()
@@ -61,7 +105,8 @@ impl Logs {
     }
 
     /// The lines so far, and how many more there were.
-    pub(crate) fn take(&self) -> (Vec<LogLine>, u64) {
+    #[must_use]
+    pub fn take(&self) -> (Vec<LogLine>, u64) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let dropped = std::mem::take(&mut lines.dropped);
         (std::mem::take(&mut lines.kept), dropped)
@@ -69,30 +114,44 @@ impl Logs {
 }
 
 /// A state with its hooks. Discard it after an error.
-pub(crate) struct State {
+pub struct State {
     program: Program,
-    pub(crate) lua: Lua,
-    pub(crate) watch: Arc<Watch>,
-    /// The metatable that marks a list.
-    pub(crate) array: Table,
+    lua: Lua,
+    watch: Arc<Watch>,
+    array: Table,
     /// What a host call yields first; no script can make another.
-    pub(crate) token: Table,
+    token: Table,
     begin: Function,
     load: Function,
-    pub(crate) invoke: Function,
-    pub(crate) enter: Function,
+    invoke: Function,
+    enter: Function,
     place: Function,
 }
 
 impl State {
-    /// Fails only when `limits.memory` is too small for the library itself.
+    /// For the modules of a pack. Fails only when `limits.memory` is too small for the library
+    /// itself.
     pub(crate) fn new(
         program: &Program,
         limits: &Limits,
         logs: Logs,
         watch: Arc<Watch>,
     ) -> Result<Self, LuaError> {
-        build(program, limits, logs, watch).map_err(|error| {
+        Self::with_library(program, limits, logs, watch, &PackLibrary)
+    }
+
+    /// For the scripts of another host, which find its library instead of the packs'.
+    ///
+    /// # Errors
+    /// When `limits.memory` is too small for the library.
+    pub fn with_library(
+        program: &Program,
+        limits: &Limits,
+        logs: Logs,
+        watch: Arc<Watch>,
+        library: &dyn Library,
+    ) -> Result<Self, LuaError> {
+        build(program, limits, logs, watch, library).map_err(|error| {
             let text = format!("the sandbox could not be made: {error}");
             match error {
                 mlua::Error::MemoryError(_) => LuaError::memory(),
@@ -102,7 +161,10 @@ impl State {
     }
 
     /// Runs `work` on this thread under the limits of one call.
-    pub(crate) fn timed<T>(
+    ///
+    /// # Errors
+    /// As `work` fails, or when the time ran out.
+    pub fn timed<T>(
         &self,
         limits: &Limits,
         now: Timestamp,
@@ -114,7 +176,10 @@ impl State {
     }
 
     /// Sets the clock and the seed of the next call.
-    pub(crate) fn prepare(&self, now: Timestamp, seed: u64) -> Result<(), LuaError> {
+    ///
+    /// # Errors
+    /// When the state's memory is used up.
+    pub fn prepare(&self, now: Timestamp, seed: u64) -> Result<(), LuaError> {
         // Luau seeds with a positive int; fold the rest in.
         let seed = (seed ^ (seed >> 31)) & 0x7fff_ffff;
         self.begin
@@ -123,7 +188,7 @@ impl State {
     }
 
     /// Runs `work` with the watch on; gives its result and the processor time it took.
-    pub(crate) fn watched<T>(
+    pub fn watched<T>(
         &self,
         time: Duration,
         wall: Duration,
@@ -143,7 +208,10 @@ impl State {
     }
 
     /// The table a module returns, loading it if need be. Under the watch only.
-    pub(crate) fn module(&self, name: &str) -> Result<Table, LuaError> {
+    ///
+    /// # Errors
+    /// As loading fails, or when the module returns no table.
+    pub fn module(&self, name: &str) -> Result<Table, LuaError> {
         let results = self
             .load
             .call::<MultiValue>(name)
@@ -175,8 +243,70 @@ impl State {
         }
     }
 
+    /// Calls a function of the script. Under the watch only.
+    ///
+    /// # Errors
+    /// With the place in the script, where one is known.
+    pub fn call(&self, function: Function, mut args: MultiValue) -> Result<MultiValue, LuaError> {
+        args.push_front(LuaValue::Function(function));
+        let results = self
+            .invoke
+            .call(args)
+            .map_err(|e| self.explain(&LuaValue::Error(Box::new(e))))?;
+        self.outcome(results)
+    }
+
+    /// A coroutine that may call the host; the first [`resume`](Self::resume) takes the function
+    /// and its arguments.
+    ///
+    /// # Errors
+    /// When the state's memory is used up.
+    pub fn thread(&self) -> Result<Thread, LuaError> {
+        self.lua
+            .create_thread(self.enter.clone())
+            .map_err(|e| self.explain(&LuaValue::Error(Box::new(e))))
+    }
+
+    /// Runs a coroutine of [`thread`](Self::thread) until it ends or calls the host. Under the
+    /// watch only.
+    ///
+    /// # Errors
+    /// As the script fails, or when it yields by itself.
+    pub fn resume(&self, thread: &Thread, values: MultiValue) -> Result<Resumed, LuaError> {
+        let mut results = thread
+            .resume::<MultiValue>(values)
+            .map_err(|e| self.explain(&LuaValue::Error(Box::new(e))))?;
+        if !thread.is_resumable() {
+            return self.outcome(results).map(Resumed::Done);
+        }
+        // A yield that reaches us is a host call, or a mistake.
+        let ours =
+            matches!(results.pop_front(), Some(LuaValue::Table(first)) if first == self.token);
+        match results.pop_front() {
+            Some(LuaValue::String(name)) if ours => {
+                Ok(Resumed::Call(name.to_string_lossy(), results))
+            }
+            _ => {
+                let text = "coroutine.yield outside a coroutine";
+                Err(LuaError::new(ErrorKind::Runtime, text))
+            }
+        }
+    }
+
+    /// For values that are no JSON: bytes, tables made by hand.
+    #[must_use]
+    pub fn lua(&self) -> &Lua {
+        &self.lua
+    }
+
+    /// The metatable that marks a list.
+    #[must_use]
+    pub fn array(&self) -> &Table {
+        &self.array
+    }
+
     /// Splits what our protected calls return: `true, results…` or `false, error`.
-    pub(crate) fn outcome(&self, results: MultiValue) -> Result<MultiValue, LuaError> {
+    fn outcome(&self, results: MultiValue) -> Result<MultiValue, LuaError> {
         let mut results = results;
         match results.pop_front() {
             Some(LuaValue::Boolean(true)) => Ok(results),
@@ -184,21 +314,25 @@ impl State {
         }
     }
 
-    pub(crate) fn to_lua(&self, value: &Value, limits: &Limits) -> Result<LuaValue, LuaError> {
+    /// A JSON value for the script.
+    ///
+    /// # Errors
+    /// When it is nested too deeply, or the state's memory is used up.
+    pub fn to_lua(&self, value: &Value, limits: &Limits) -> Result<LuaValue, LuaError> {
         value::to_lua(&self.lua, &self.array, value, limits.depth)
     }
 
-    pub(crate) fn read(
-        &self,
-        value: &LuaValue,
-        limits: &Limits,
-        what: &str,
-    ) -> Result<Value, LuaError> {
+    /// A value of the script as JSON; `what` begins the message of a refusal.
+    ///
+    /// # Errors
+    /// When it is no JSON, or larger than the limits.
+    pub fn read(&self, value: &LuaValue, limits: &Limits, what: &str) -> Result<Value, LuaError> {
         value::from_lua(value, &self.array, limits, what)
     }
 
     /// Makes an error of whatever a script raised.
-    pub(crate) fn explain(&self, raised: &LuaValue) -> LuaError {
+    #[must_use]
+    pub fn explain(&self, raised: &LuaValue) -> LuaError {
         if self.watch.expired() {
             return LuaError::timeout();
         }
@@ -259,7 +393,13 @@ impl State {
     }
 }
 
-fn build(program: &Program, limits: &Limits, logs: Logs, watch: Arc<Watch>) -> mlua::Result<State> {
+fn build(
+    program: &Program,
+    limits: &Limits,
+    logs: Logs,
+    watch: Arc<Watch>,
+    library: &dyn Library,
+) -> mlua::Result<State> {
     let libraries = StdLib::COROUTINE
         | StdLib::TABLE
         | StdLib::STRING
@@ -275,6 +415,7 @@ fn build(program: &Program, limits: &Limits, logs: Logs, watch: Arc<Watch>) -> m
     let rust = lua.create_table()?;
     rust.raw_set("token", &token)?;
     rust.raw_set("null", LuaValue::NULL)?;
+    rust.raw_set("effects", library.effects())?;
     let modules = program.clone();
     rust.raw_set(
         "resolve",
@@ -314,14 +455,8 @@ fn build(program: &Program, limits: &Limits, logs: Logs, watch: Arc<Watch>) -> m
         .set_mode(ChunkMode::Binary)
         .call(rust)?;
     let globals = lua.globals();
-    let registered: Table = hooks.raw_get("api")?;
-    for name in api::globals() {
-        match registered.raw_get::<LuaValue>(name)? {
-            LuaValue::Nil => {
-                return Err(mlua::Error::runtime(format!("{name} is not implemented")));
-            }
-            item => globals.raw_set(name, item)?,
-        }
+    for (name, item) in library.globals(&lua, &hooks)? {
+        globals.raw_set(name, item)?;
     }
     lua.sandbox(true)?;
     // A forgotten `local` would outlive its call; it is an error instead.

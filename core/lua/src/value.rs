@@ -23,13 +23,11 @@ struct Budget {
     depth: usize,
 }
 
-/// A JSON value for Lua. Fails when it is nested too deeply or the state's memory is used up.
-pub(crate) fn to_lua(
-    lua: &Lua,
-    array: &Table,
-    value: &Value,
-    depth: usize,
-) -> Result<LuaValue, LuaError> {
+/// A JSON value for Lua; `array` is the metatable that marks a list.
+///
+/// # Errors
+/// When it is nested more than `depth` deep, or the state's memory is used up.
+pub fn to_lua(lua: &Lua, array: &Table, value: &Value, depth: usize) -> Result<LuaValue, LuaError> {
     Ok(match value {
         Value::Null => LuaValue::Nil,
         Value::Bool(flag) => LuaValue::Boolean(*flag),
@@ -76,7 +74,10 @@ pub(crate) fn to_lua(
 }
 
 /// A Lua value as JSON. `what` begins the message of a refusal: `"the result"`.
-pub(crate) fn from_lua(
+///
+/// # Errors
+/// When it is no JSON, or larger than the limits.
+pub fn from_lua(
     value: &LuaValue,
     array: &Table,
     limits: &Limits,

@@ -16,7 +16,7 @@ const LOOK_EVERY: u64 = 500_000;
 /// Wall time alone would punish a script for its neighbours: with eight of them on two cores each
 /// has 50 ms of work only after 200 ms.
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub struct Watch {
     epoch: Instant,
     armed: AtomicBool,
     expired: AtomicBool,
@@ -29,7 +29,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new() -> Arc<Self> {
+    /// At rest until a state's work begins.
+    #[must_use]
+    pub fn new() -> Arc<Self> {
         Arc::new(Self {
             epoch: Instant::now(),
             armed: AtomicBool::new(false),
@@ -66,8 +68,8 @@ impl Watch {
         self.expired.load(Relaxed)
     }
 
-    /// Makes the script stop at its next interrupt.
-    pub(crate) fn cancel(&self) {
+    /// Makes the script stop at its next interrupt, for good.
+    pub fn cancel(&self) {
         self.cancelled.store(true, Relaxed);
     }
 

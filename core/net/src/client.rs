@@ -173,21 +173,36 @@ fn build(request: &Request, url: Url) -> Result<reqwest::Request, NetError> {
         ACCEPT,
         HeaderValue::from_static("application/json, */*;q=0.5"),
     );
+    let fixed = HeaderValue::from_static;
     let (kind, body) = match &request.body {
         Body::None => (None, None),
-        Body::Json(value) => (Some("application/json"), Some(value.to_string())),
+        Body::Json(value) => (
+            Some(fixed("application/json")),
+            Some(value.to_string().into()),
+        ),
         Body::Form(pairs) => {
             let mut form = url::form_urlencoded::Serializer::new(String::new());
             form.extend_pairs(pairs);
             (
-                Some("application/x-www-form-urlencoded"),
-                Some(form.finish()),
+                Some(fixed("application/x-www-form-urlencoded")),
+                Some(form.finish().into()),
             )
         }
-        Body::Text(text) => (Some("text/plain; charset=utf-8"), Some(text.clone())),
+        Body::Text(text) => (
+            Some(fixed("text/plain; charset=utf-8")),
+            Some(text.clone().into()),
+        ),
+        Body::Bytes {
+            content_type,
+            bytes,
+        } => {
+            let kind = HeaderValue::from_str(content_type)
+                .map_err(|_| NetError::invalid("the body's media type is not allowed"))?;
+            (Some(kind), Some(reqwest::Body::from(bytes.clone())))
+        }
     };
     if let Some(kind) = kind {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(CONTENT_TYPE, kind);
     }
     for (name, value) in &request.headers {
         headers.insert(header_name(name.as_str())?, value.clone());
@@ -197,7 +212,7 @@ fn build(request: &Request, url: Url) -> Result<reqwest::Request, NetError> {
             .map_err(|_| NetError::invalid("the idempotency key is not allowed"))?;
         headers.insert(header_name(&idempotency.header)?, value);
     }
-    *built.body_mut() = body.map(Into::into);
+    *built.body_mut() = body;
     Ok(built)
 }
 

@@ -1,5 +1,6 @@
 //! What is asked of a service.
 
+use bytes::Bytes;
 use reqwest::{
     Method,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -31,6 +32,11 @@ pub enum Body {
     Json(Value),
     Form(Vec<(String, String)>),
     Text(String),
+    /// Bytes of a media type of their own: a file, a multipart form.
+    Bytes {
+        content_type: String,
+        bytes: Bytes,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

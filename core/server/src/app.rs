@@ -1,7 +1,7 @@
 //! The house put together: store, packs, engine, channels and API of one server.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail};
 use tandem_api::ApiState;
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel, Kind, Opening, Stop};
+use tandem_channel_script::{House, Script, kind::Opened};
 use tandem_channel_web::WebChannel;
 use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
 use tandem_engine::{
@@ -25,7 +26,7 @@ use crate::{
     channels::Kinds,
     config::{Config, Environment, Other},
     listen::{self, Bounds},
-    reload::{Reloader, Reloaders},
+    reload::{Reloader, Reloaders, Saves},
 };
 
 /// Scripts that may compute at the same time.
@@ -47,6 +48,7 @@ pub struct App {
     pub router: axum::Router,
     store: Arc<dyn Store>,
     reloads: Arc<Reloaders>,
+    scripts: Opened,
     remember: Duration,
     bounds: Bounds,
     stop: Stop,
@@ -105,6 +107,14 @@ impl App {
             let environment = environment.clone();
             Arc::new(move |name: &str| environment.get(name).map(str::to_owned))
         };
+        let slots = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let scripts = Opened::default();
+        let kinds = kinds.clone().with_scripts(Some(&House {
+            store: store.clone(),
+            transport: transport.clone(),
+            runner: tandem_lua::Runner::new(slots),
+            opened: scripts.clone(),
+        }));
         let web = Arc::new(Web::new(transport, lookup));
         let runner = Runner::new(
             packs,
@@ -143,7 +153,7 @@ impl App {
             router = router.merge(connect(&engine, identity, channel, &stop));
         }
         for (name, other) in &config.channels.others {
-            let kind = kind(kinds, name, other)?;
+            let kind = kind(&kinds, name, other)?;
             for (id, account) in &other.accounts {
                 let setting = format!("channels.{name}.accounts.{id}");
                 let opening = Opening {
@@ -181,6 +191,7 @@ impl App {
             router,
             store,
             reloads,
+            scripts,
             remember: config.limits.remember.0,
             bounds: Bounds {
                 idle: config.server.idle_timeout.0,
@@ -212,6 +223,7 @@ impl App {
                 }
             });
         }
+        watch_scripts(self.scripts.all(), &self.stop);
         let purge = {
             let (store, remember, stop) = (self.store.clone(), self.remember, self.stop.child());
             let engine = self.engine.clone();
@@ -263,6 +275,34 @@ fn connect(
     let (engine, stop) = (engine.clone(), stop.child());
     tokio::spawn(async move { engine.run_channel(&id, inbox, stop).await });
     routes
+}
+
+/// Reloads the channel files of each folder as they are saved.
+fn watch_scripts(scripts: Vec<Arc<Script>>, stop: &Stop) {
+    let mut folders: BTreeMap<PathBuf, Vec<Arc<Script>>> = BTreeMap::new();
+    for script in scripts {
+        if let Some(folder) = script.folder() {
+            folders.entry(folder.to_owned()).or_default().push(script);
+        }
+    }
+    for (folder, scripts) in folders {
+        let stop = stop.child();
+        tokio::spawn(async move {
+            let mode = notify::RecursiveMode::NonRecursive;
+            let mut saves = match Saves::in_folder(&folder, mode) {
+                Ok(saves) => saves,
+                Err(error) => {
+                    tracing::warn!(folder = %folder.display(), %error, "The channels' folder cannot be watched; restart after changes.");
+                    return;
+                }
+            };
+            while saves.next(&stop).await {
+                for script in &scripts {
+                    script.reload().await;
+                }
+            }
+        });
+    }
 }
 
 async fn open_pack(

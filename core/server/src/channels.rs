@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 use tandem_channel_kit::Kind;
+use tandem_channel_script::{House, ScriptKind};
 
 /// Reads a channel that is described by one file.
 pub type FileReader = Arc<dyn Fn(&Path) -> anyhow::Result<Arc<dyn Kind>> + Send + Sync>;
@@ -20,7 +21,21 @@ impl Kinds {
     /// Those that come with the program.
     #[must_use]
     pub fn shipped() -> Self {
-        Self::default()
+        Self::default().with_scripts(None)
+    }
+
+    /// With the channels in files: those that come with the program, and a reader of others. With
+    /// a house they can be opened; those of an earlier call give way.
+    #[must_use]
+    pub fn with_scripts(mut self, house: Option<&House>) -> Self {
+        for kind in ScriptKind::built_in(house) {
+            self.natives.retain(|known| known.name() != kind.name());
+            self.natives.push(Arc::new(kind));
+        }
+        let house = house.cloned();
+        self.with_files(Arc::new(move |path| {
+            Ok(Arc::new(ScriptKind::of_file(path, house.as_ref())?))
+        }))
     }
 
     /// With one native kind more.

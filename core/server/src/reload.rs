@@ -121,8 +121,27 @@ impl Reloader {
     /// # Errors
     /// When the folder cannot be watched.
     pub async fn watch(self: Arc<Self>, stop: Stop) -> notify::Result<()> {
+        let mut saves = Saves::in_folder(&self.folder, RecursiveMode::Recursive)?;
+        while saves.next(&stop).await {
+            self.reload().await;
+        }
+        Ok(())
+    }
+}
+
+/// Notices that files of a folder were saved.
+pub struct Saves {
+    signal: mpsc::Receiver<()>,
+    /// Watches for as long as it is held.
+    _watcher: notify::RecommendedWatcher,
+}
+
+impl Saves {
+    /// # Errors
+    /// When the folder cannot be watched.
+    pub fn in_folder(folder: &Path, mode: RecursiveMode) -> notify::Result<Self> {
         // One waiting signal is enough: a reload reads everything.
-        let (saved, mut signal) = mpsc::channel(1);
+        let (saved, signal) = mpsc::channel(1);
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
                 if event.is_ok_and(|event| event.kind.is_access()) {
@@ -131,16 +150,27 @@ impl Reloader {
                 // A full channel already says it.
                 let _ = saved.try_send(());
             })?;
-        watcher.watch(&self.folder, RecursiveMode::Recursive)?;
-        while stop.or(signal.recv()).await.flatten().is_some() {
-            while tokio::time::timeout(QUIET, signal.recv()).await.is_ok() {
-                if stop.is_stopped() {
-                    return Ok(());
-                }
-            }
-            self.reload().await;
+        watcher.watch(folder, mode)?;
+        Ok(Self {
+            signal,
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits until something was saved and all is quiet again. False once stopped.
+    pub async fn next(&mut self, stop: &Stop) -> bool {
+        if stop.or(self.signal.recv()).await.flatten().is_none() {
+            return false;
         }
-        Ok(())
+        while tokio::time::timeout(QUIET, self.signal.recv())
+            .await
+            .is_ok()
+        {
+            if stop.is_stopped() {
+                return false;
+            }
+        }
+        true
     }
 }
 

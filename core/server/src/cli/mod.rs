@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 all is well; 1 the command ran and found something wrong; 2 it could not run.
 
+mod channel;
 mod chat;
 mod check;
 mod eval;
@@ -77,6 +78,9 @@ enum Command {
     Eval(eval::Options),
     /// Talk to a pack in the terminal.
     Chat(chat::Options),
+    /// Make and try channels that are one Luau file.
+    #[command(subcommand)]
+    Channel(channel::Command),
     /// Draw a pack's flows.
     Graph(graph::Options),
     /// Show why the bot did what it did in a conversation.
@@ -157,6 +161,7 @@ pub fn main() -> ExitCode {
         Some(Command::Test(options)) => test::run(&common, &options),
         Some(Command::Eval(options)) => eval::run(&common, &options),
         Some(Command::Chat(options)) => chat::run(&common, &options),
+        Some(Command::Channel(command)) => channel::run(&common, &command),
         Some(Command::Graph(options)) => graph::run(&common, &options),
         Some(Command::Trace(options)) => trace::run(&common, &options),
         Some(Command::Schema(options)) => schema::run(&common, &options),

@@ -17,6 +17,7 @@ use crate::{
     logging::{self, Logging},
     shop::{Seed, ShopDb},
 };
+use tandem_channel_script::kind::BadFile;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
@@ -98,13 +99,16 @@ fn start(common: &Common, config: Config, environment: Environment) -> anyhow::R
     // A script or a lookup that hangs must not keep a stopped server alive.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match ended {
-        Err(error) => match error.downcast_ref::<BadPack>() {
-            Some(bad) => {
+        Err(error) => {
+            if let Some(bad) = error.downcast_ref::<BadPack>() {
                 check::print(common, &bad.diagnostics)?;
-                Err(error)
             }
-            None => Err(error),
-        },
+            let bad = error.chain().find_map(|e| e.downcast_ref::<BadFile>());
+            if let Some(bad) = bad {
+                super::channel::print(common, &bad.problems, "")?;
+            }
+            Err(error)
+        }
         Ok(()) => Ok(End::Well),
     }
 }

@@ -1,0 +1,331 @@
+//! The webhook: `/hooks/{channel}/{account}`. A request is verified, understood and committed, in
+//! this order, and only then answered.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response as HttpResponse},
+    routing::{any, get},
+};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use tandem_channel_kit::{Inbox, InboxError};
+use tandem_domain::{FileId, Timestamp, store::StoreError};
+
+use crate::{
+    account::Shared,
+    event::Event,
+    machine::Received,
+    request::{Request, Response},
+};
+
+/// How long a request may take to arrive.
+const ARRIVE: Duration = Duration::from_secs(10);
+/// How much more than the limit is listened to, so that the answer is heard.
+const HEAR_OUT: usize = 4 << 20;
+
+#[derive(Clone)]
+struct Hook {
+    shared: Arc<Shared>,
+    inbox: Inbox,
+}
+
+/// The endpoints of one account.
+pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
+    let base = format!("/hooks/{}/{}", shared.account.channel, shared.account.id);
+    Router::new()
+        .route(&base, any(hook))
+        .route(&format!("{base}/files/{{id}}"), get(file))
+        .with_state(Hook { shared, inbox })
+}
+
+/// Why a request has no good answer.
+enum Refused {
+    /// 401: not the platform.
+    Forged,
+    /// 413.
+    TooLarge,
+    /// 408.
+    Slow,
+    /// 503: the platform keeps it and tries again.
+    Later(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> HttpResponse {
+        let status = match self {
+            Self::Forged => StatusCode::UNAUTHORIZED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Later(why) => {
+                tracing::warn!(why, "A webhook could not be taken and is to come again.");
+                return (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    [(header::RETRY_AFTER, "5")],
+                )
+                    .into_response();
+            }
+        };
+        status.into_response()
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+async fn hook(
+    State(hook): State<Hook>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<HttpResponse, Refused> {
+    let shared = &hook.shared;
+    if shared.stop.is_stopped() {
+        return Err(Refused::Later("the server is stopping".to_owned()));
+    }
+    let Ok(_turn) = shared.requests.try_acquire() else {
+        return Err(Refused::Later("too many requests at once".to_owned()));
+    };
+    let body = match tokio::time::timeout(ARRIVE, read(body, shared.settings.body_limit)).await {
+        Ok(body) => body?,
+        Err(_) => return Err(Refused::Slow),
+    };
+    let mut url = shared.webhook.as_str().to_owned();
+    if let Some(query) = uri.query() {
+        url.push('?');
+        url.push_str(query);
+    }
+    let fields = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let request = Arc::new(Request::new(
+        method.as_str(),
+        &url,
+        fields,
+        body,
+        shared.now(),
+    ));
+    let response = take(&hook, &request).await?;
+    Ok(answer(response))
+}
+
+async fn read(body: Body, limit: usize) -> Result<Bytes, Refused> {
+    let mut body = Limited::new(body, limit + HEAR_OUT);
+    let mut bytes = Vec::new();
+    let mut over = false;
+    while let Some(frame) = body.frame().await {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) if error.is::<LengthLimitError>() => return Err(Refused::TooLarge),
+            Err(_) => return Err(Refused::Slow),
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        over |= bytes.len() + data.len() > limit;
+        if !over {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if over {
+        return Err(Refused::TooLarge);
+    }
+    Ok(Bytes::from(bytes))
+}
+
+/// Judges a request and commits what it says.
+async fn take(hook: &Hook, request: &Arc<Request>) -> Result<Response, Refused> {
+    let shared = &hook.shared;
+    match receive(shared, request).await? {
+        Received::Handshake(response) => Ok(response),
+        Received::Refused(why) => {
+            let why = why.map(|error| error.to_string()).unwrap_or_default();
+            tracing::warn!(account = %shared.account.id, why, "A webhook was not signed by the platform and is refused.");
+            Err(Refused::Forged)
+        }
+        Received::NotUnderstood(why) => {
+            unread(hook, request, &why).await?;
+            Ok(Response::default())
+        }
+        Received::Understood { events, response } => {
+            let events = match Event::read_all(events) {
+                Ok(events) => events,
+                Err(words) => {
+                    unread(hook, request, &words.en).await?;
+                    return Ok(Response::default());
+                }
+            };
+            commit(hook, request, events).await?;
+            Ok(response)
+        }
+    }
+}
+
+async fn receive(shared: &Arc<Shared>, request: &Arc<Request>) -> Result<Received, Refused> {
+    let ready = shared.ready();
+    let keys = ready.version.machine.keys();
+    if ready
+        .version
+        .caps
+        .edge
+        .keys
+        .iter()
+        .any(|url| keys.get(url).is_none())
+    {
+        return Err(Refused::Later(
+            "the platform's public keys are not here yet".to_owned(),
+        ));
+    }
+    let request = request.clone();
+    let received = shared
+        .script
+        .runner()
+        .blocking(move || ready.version.receive(&request, &ready.values))
+        .await;
+    Ok(received)
+}
+
+/// Hands the events to the accounts they are for, those of our own first.
+async fn commit(hook: &Hook, request: &Arc<Request>, events: Vec<Event>) -> Result<(), Refused> {
+    let mut batches: Vec<(Hook, Vec<Event>)> = vec![(hook.clone(), Vec::new())];
+    for event in events {
+        let Some(target) = account(hook, request, event.account.as_deref()).await? else {
+            let address = event.account.unwrap_or_default();
+            let why = format!("no account has the address {address:?}");
+            unread(hook, request, &why).await?;
+            continue;
+        };
+        let known = batches
+            .iter_mut()
+            .find(|(known, _)| Arc::ptr_eq(&known.shared, &target.shared));
+        match known {
+            Some((_, batch)) => batch.push(event),
+            None => batches.push((target, vec![event])),
+        }
+    }
+    for (target, events) in batches {
+        if !events.is_empty() {
+            accept(&target, request, events).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn accept(target: &Hook, request: &Request, events: Vec<Event>) -> Result<(), Refused> {
+    let shared = &target.shared;
+    let mut inbound = Vec::with_capacity(events.len());
+    for event in events {
+        let said = event.conversation.kind;
+        let kind = shared.kind(&event.conversation.id, said).await?;
+        inbound.push(event.inbound(&shared.account, kind, request.now));
+    }
+    match target.inbox.accept(inbound).await {
+        Ok(_) => Ok(()),
+        Err(error @ (InboxError::Invalid(_) | InboxError::TooLarge { .. })) => {
+            unread(target, request, &error.to_string()).await
+        }
+        Err(error) => Err(Refused::Later(error.to_string())),
+    }
+}
+
+/// The account an address selects. Another account's must accept the request by itself: whoever
+/// holds the secret of one may not speak for another.
+async fn account(
+    own: &Hook,
+    request: &Arc<Request>,
+    address: Option<&str>,
+) -> Result<Option<Hook>, Refused> {
+    let Some(address) = address else {
+        return Ok(Some(own.clone()));
+    };
+    if own.shared.settings.address.as_deref() == Some(address) {
+        return Ok(Some(own.clone()));
+    }
+    let Some(inbox) = own.inbox.of(address) else {
+        // Who was given no address takes what comes by their own.
+        let open = own.shared.settings.address.is_none();
+        return Ok(open.then(|| own.clone()));
+    };
+    let accounts = own.shared.script.accounts();
+    let other = accounts
+        .into_iter()
+        .find(|other| other.account == *inbox.account());
+    let Some(shared) = other else {
+        return Ok(None);
+    };
+    if Arc::ptr_eq(&shared, &own.shared) {
+        return Ok(Some(own.clone()));
+    }
+    let accepted = matches!(
+        receive(&shared, request).await?,
+        Received::Understood { .. }
+    );
+    Ok(accepted.then_some(Hook { shared, inbox }))
+}
+
+/// Keeps a body that is signed but not understood, for a person. Only then it is acknowledged.
+async fn unread(hook: &Hook, request: &Request, why: &str) -> Result<(), Refused> {
+    let kept = hook.inbox.accept_unknown(why, &request.body).await;
+    kept.map_err(|error| Refused::Later(error.to_string()))
+}
+
+fn answer(response: Response) -> HttpResponse {
+    let mut answer = HttpResponse::new(Body::from(response.body));
+    *answer.status_mut() = StatusCode::from_u16(response.status).unwrap_or(StatusCode::OK);
+    for (name, value) in response.headers {
+        let name = header::HeaderName::try_from(name);
+        let value = HeaderValue::try_from(value);
+        if let (Ok(name), Ok(value)) = (name, value) {
+            answer.headers_mut().append(name, value);
+        }
+    }
+    answer
+}
+
+#[derive(Deserialize)]
+struct Signature {
+    s: String,
+}
+
+/// A stored file, to whoever has its signed link.
+async fn file(
+    State(hook): State<Hook>,
+    Path(id): Path<String>,
+    Query(signature): Query<Signature>,
+) -> Result<HttpResponse, StatusCode> {
+    let shared = &hook.shared;
+    let id: FileId = id.parse().map_err(|_| StatusCode::NOT_FOUND)?;
+    let now: Timestamp = shared.now();
+    if signature.s.len() > 200 || !shared.links.admits(id, &signature.s, now) {
+        return Err(StatusCode::FORBIDDEN);
+    }
+    let file = hook.inbox.load_file(id).await;
+    let file = file.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let file = file.ok_or(StatusCode::NOT_FOUND)?;
+    let mime = HeaderValue::try_from(file.row.mime.as_str())
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let mut response = HttpResponse::new(Body::from(file.bytes));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, mime);
+    // It is for platforms; in a browser nothing of it may run as a page of ours.
+    for (name, value) in [
+        (header::CONTENT_DISPOSITION, "attachment"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'",
+        ),
+        (header::CACHE_CONTROL, "private, max-age=3600"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
