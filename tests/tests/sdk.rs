@@ -1,0 +1,228 @@
+//! Requests that the platforms' own SDKs sign are taken, and refused once a bit has changed; what
+//! is answered to a platform, its SDK accepts.
+//!
+//! The SDKs are Python's: `TANDEM_SDK_PYTHON` names an interpreter that has
+//! `channels/script/sdk/requirements.txt` installed, `python3` otherwise.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tandem_channel_script::{
+    machine::{Received, Values},
+    prim::codec,
+    request::Request,
+    script::{BUILT_IN, load},
+    version::Version,
+};
+use tandem_domain::Timestamp;
+use tandem_lua::Runner;
+use tandem_tests::{require, root};
+
+const TEXTS: [&str; 4] = [
+    "hello",
+    "你好 😀，我的订单呢？",
+    "a < b && c > \"d\" 'e' \\ %41 +",
+    "x",
+];
+
+/// `channels/script/sdk/judge.py`, which tells how it is spoken to.
+struct Judge {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Judge {
+    /// None where Python or an SDK is missing.
+    fn start() -> Option<Self> {
+        let python = std::env::var("TANDEM_SDK_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+        let mut process = Command::new(python)
+            .arg(root().join("channels/script/sdk/judge.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut judge = Self {
+            input: process.stdin.take()?,
+            output: BufReader::new(process.stdout.take()?),
+            process,
+        };
+        judge.ask(&json!({"op": "list"})).map(|_| judge)
+    }
+
+    /// None where it has ended.
+    fn ask(&mut self, what: &Value) -> Option<Value> {
+        writeln!(self.input, "{what}").ok()?;
+        let mut line = String::new();
+        self.output.read_line(&mut line).ok()?;
+        serde_json::from_str(&line).ok()
+    }
+
+    fn sign(&mut self, platform: &str, config: &Value, more: &Value) -> Value {
+        let mut ask = json!({"op": "sign", "platform": platform, "config": config});
+        ask.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let signed = self.ask(&ask).unwrap();
+        assert_eq!(signed["ok"], true, "{platform}: {signed}");
+        signed
+    }
+}
+
+impl Drop for Judge {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A shipped file with the settings its fixtures use.
+struct File {
+    name: &'static str,
+    version: Version,
+    config: Value,
+    url: String,
+}
+
+impl File {
+    async fn shipped() -> Vec<Self> {
+        let runner = Runner::new(1);
+        let mut files = Vec::new();
+        for (name, source, fixtures) in BUILT_IN {
+            let loaded = load(name, source, Some(fixtures), &runner).await;
+            let mut lines = fixtures
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let line = lines.find(|line| line.get("request").is_some()).unwrap();
+            files.push(Self {
+                name,
+                version: loaded.version.unwrap(),
+                config: line["config"].clone(),
+                url: format!("https://hooks.example.test/hooks/{name}/test"),
+            });
+        }
+        files
+    }
+
+    fn receive(&self, request: &Value, change: impl Fn(&mut Vec<u8>)) -> Received {
+        let text = request["body"].as_str().map(|t| t.as_bytes().to_vec());
+        let mut body = text.unwrap_or_else(|| {
+            let coded = request["body_base64"].as_str().unwrap_or_default();
+            codec::base64_decode(coded.as_bytes()).unwrap()
+        });
+        change(&mut body);
+        let headers: Vec<(&str, &[u8])> = request["headers"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.as_str(), value.as_str().unwrap().as_bytes()))
+            .collect();
+        let url = request["url"].as_str().unwrap_or(&self.url);
+        let method = request["method"].as_str().unwrap_or("POST");
+        let request = Request::new(method, url, headers, Bytes::from(body), Timestamp::now());
+        let mut values: BTreeMap<String, String> =
+            serde_json::from_value(self.config.clone()).unwrap();
+        values.insert("webhook_url".to_owned(), self.url.clone());
+        self.version.receive(&request, &Values(values))
+    }
+}
+
+#[tokio::test]
+async fn what_an_sdk_signs_is_taken_and_refused_with_a_bit_changed() {
+    let Some(mut judge) = Judge::start() else {
+        require::skip(
+            "sdk",
+            "an SDK of channels/script/sdk/requirements.txt is missing",
+        );
+        return;
+    };
+    for file in File::shipped().await {
+        for text in TEXTS {
+            let more = json!({"text": text, "url": file.url});
+            let signed = judge.sign(file.name, &file.config, &more);
+            let request = &signed["request"];
+            let Received::Understood { events, .. } = file.receive(request, |_| ()) else {
+                panic!("{}: {request}", file.name);
+            };
+            let [event] = &events[..] else {
+                panic!("{}: {events:?}", file.name);
+            };
+            assert_eq!(event["id"], signed["expect"]["id"], "{}", file.name);
+            assert_eq!(event["parts"][0]["text"], text, "{}", file.name);
+            // DingTalk signs the time alone.
+            if file.name != "dingtalk" {
+                for place in [0, 1, 2] {
+                    let changed = file.receive(request, |body| {
+                        let at = body.len() * place / 3;
+                        body[at] ^= 1;
+                    });
+                    assert!(
+                        matches!(changed, Received::Refused(_)),
+                        "{}: {changed:?}",
+                        file.name
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_platform_that_tries_the_address_gets_its_answer() {
+    let Some(mut judge) = Judge::start() else {
+        require::skip(
+            "sdk",
+            "an SDK of channels/script/sdk/requirements.txt is missing",
+        );
+        return;
+    };
+    let listed = judge.ask(&json!({"op": "list"})).unwrap();
+    let mut tried = 0;
+    for file in File::shipped().await {
+        let can = listed["platforms"][file.name]["sign"].as_array().unwrap();
+        if !can.contains(&json!("challenge")) {
+            continue;
+        }
+        tried += 1;
+        let more = json!({"kind": "challenge", "url": file.url});
+        let signed = judge.sign(file.name, &file.config, &more);
+        let (Received::Handshake(answer)
+        | Received::Understood {
+            response: answer, ..
+        }) = file.receive(&signed["request"], |_| ())
+        else {
+            panic!("{}: {signed}", file.name);
+        };
+        let body = String::from_utf8(answer.body.to_vec()).unwrap();
+        let expect = &signed["expect"];
+        if let Some(text) = expect["answer"].as_str() {
+            assert_eq!(body, text, "{}", file.name);
+        } else if !expect["json"].is_null() {
+            let told: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!(&told, &expect["json"], "{}", file.name);
+        } else {
+            // Ours to sign, the SDK's to check.
+            let mut ask = json!({
+                "op": "judge", "platform": file.name, "config": file.config,
+                "answer": {"status": answer.status, "body": body},
+            });
+            ask.as_object_mut()
+                .unwrap()
+                .extend(expect.as_object().unwrap().clone());
+            assert_eq!(
+                judge.ask(&ask).unwrap()["ok"],
+                true,
+                "{}: {body}",
+                file.name
+            );
+        }
+    }
+    assert!(tried >= 6, "{tried}");
+}
