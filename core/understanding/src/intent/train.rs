@@ -26,6 +26,8 @@ const MAX_ROWS: usize = 40_000;
 /// Rounds of training from nothing, and when some rows have come or gone.
 const ROUNDS: usize = 10;
 const MORE_ROUNDS: usize = 4;
+/// Rounds from nothing where there are [`MANY`] rows, each of which moves a line less.
+const MANY_ROUNDS: usize = 7;
 /// Targets with fewer phrases than these are not held out: what is left would not be the pack.
 const HELD_FROM: u32 = 6;
 /// A pack with fewer phrases to hold out than these keeps the general confidences.
@@ -185,7 +187,9 @@ impl<'a> Course<'a> {
         let mut training = Training::new(&self.rows, &self.labels, features, classes);
         let mut held = Vec::new();
         let can_be_held = self.folds.iter().filter(|f| f.is_some()).count();
-        let mut rounds = ROUNDS;
+        let many = self.rows.len() > MANY;
+        let from_nothing = if many { MANY_ROUNDS } else { ROUNDS };
+        let mut rounds = from_nothing;
         if can_be_held >= ENOUGH && classes > 2 {
             let folds = if self.rows.len() > MANY { 1 } else { FOLDS };
             for fold in 0..folds {
@@ -203,8 +207,7 @@ impl<'a> Course<'a> {
             }
         }
         // What was left out of a large pack begins anew.
-        let many = self.rows.len() > MANY;
-        training.fit(&|_| true, if many { ROUNDS } else { rounds });
+        training.fit(&|_| true, if many { from_nothing } else { rounds });
         let calibration = match held.is_empty() {
             true => Calibration::none(self.intents.targets.len()),
             false => Calibration::learn(&held, self.intents.targets.len()),
