@@ -4,7 +4,7 @@
 use serde_json::json;
 use tandem_channel_kit::{Account, InboxError};
 use tandem_domain::{
-    LaneId, MessageId, Timestamp,
+    ConversationId, LaneId, MessageId, Timestamp,
     edge::{NativeRow, ParkedReceipt},
     message::{Author, Delivery, Inbound, InboundKind},
     store::{Commit, Event, Guard, Message, OutboxState, Outcome, StoreError, Visibility, Write},
@@ -162,19 +162,31 @@ impl Engine {
                 },
             });
         }
-        commit.writes.push(Write::EventPut(Event {
-            seq: 0,
-            name: "message.delivery".into(),
-            conversation: Some(row.conversation),
-            data: json!({
-                "message": row.message, "seq": row.seq,
-                "delivery": told.delivery, "code": told.code,
-            }),
-            at: self.now(),
-        }));
+        let event = self.delivery_event(row.conversation, row.message, row.seq, told);
+        commit.writes.push(event);
         store.commit(commit).await?;
         self.changed(row.lane, row.conversation, row.seq, &account.workspace);
         Ok(())
+    }
+
+    /// What the API's stream tells of a line that was moved on.
+    fn delivery_event(
+        &self,
+        conversation: ConversationId,
+        message: MessageId,
+        seq: u64,
+        told: &Told,
+    ) -> Write {
+        Write::EventPut(Event {
+            seq: 0,
+            name: "message.delivery".into(),
+            conversation: Some(conversation),
+            data: json!({
+                "message": message, "seq": seq,
+                "delivery": told.delivery, "code": told.code,
+            }),
+            at: self.now(),
+        })
     }
 
     /// Moves on everything we said in the lane up to an instant.
@@ -207,16 +219,8 @@ impl Engine {
                 delivery: told.delivery,
                 code: told.code.clone(),
             });
-            commit.writes.push(Write::EventPut(Event {
-                seq: 0,
-                name: "message.delivery".into(),
-                conversation: Some(line.conversation),
-                data: json!({
-                    "message": line.id, "seq": line.seq,
-                    "delivery": told.delivery, "code": told.code,
-                }),
-                at: self.now(),
-            }));
+            let event = self.delivery_event(line.conversation, line.id, line.seq, told);
+            commit.writes.push(event);
         }
         store.commit(commit).await?;
         self.changed(lane, last.conversation, last.seq, &account.workspace);

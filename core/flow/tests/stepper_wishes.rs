@@ -4,7 +4,12 @@
 mod stepper_support;
 
 use serde_json::json;
-use stepper_support::{Chat, pack};
+use stepper_support::{Bench, Chat, pack, says};
+use tandem_domain::{
+    message::Part,
+    reading::{Candidate, Reading, Target, Wish},
+};
+use tandem_flow::step::Event;
 
 const PACK: &str = r"
 slots:
@@ -114,4 +119,28 @@ fn a_wish_for_a_person_beside_another_is_heard() {
     let mut chat = chat();
     let out = chat.user("where is my refund? I want a human");
     assert!(out.iter().any(|o| o.contains("hand")), "{out:?}");
+}
+
+#[test]
+fn a_wish_beside_one_for_a_person_that_is_not_sure_enough_is_not_lost() {
+    let mut bench = Bench::new(&pack(PACK, &[]));
+    let candidate = |target, confidence| Candidate {
+        target,
+        confidence,
+        phrase: None,
+    };
+    let reading = Reading {
+        candidates: vec![candidate(Target::Trigger(0), 0.7)],
+        also: Some(Wish {
+            candidate: candidate(Target::Faq("cost".into()), 0.9),
+            before: true,
+        }),
+        ..Reading::default()
+    };
+    let event = Event::Message {
+        id: "m1".into(),
+        parts: vec![Part::text("how much is delivery, is somebody there")],
+        reading,
+    };
+    assert_eq!(says(&bench.turn(event)), ["says faq_cost"]);
 }

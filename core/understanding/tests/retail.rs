@@ -361,6 +361,8 @@ fn two_wishes_are_told_apart_and_one_is_not_cut_in_two() {
         ("我要退货，另外运费多少", "return_item", "delivery.cost"),
     ] {
         let reading = read(&*model, text);
+        let sum: f32 = reading.candidates.iter().map(|c| c.confidence).sum();
+        assert!(sum <= 1.0 + 1e-5, "{reading:?}");
         let found = reading.also.as_ref().map(|also| {
             let (main, other) = (best(&reading).0, name(&also.candidate.target));
             if also.before {

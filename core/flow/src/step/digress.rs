@@ -20,11 +20,11 @@ impl Run<'_> {
         let Some(main) = self.meant(input.reading, least) else {
             return false;
         };
+        let also = self.meant_too(input, &main);
         // A wish for a person needs to be surer, and was looked at before.
         if matches!(main.target, Target::Trigger(_)) {
-            return false;
+            return also.is_some_and(|also| self.fulfil(input, vec![also]));
         }
-        let also = self.meant_too(input, &main);
         if self.is_running(&main.target) && self.state.is_asking() {
             if free {
                 return false;

@@ -48,7 +48,13 @@ impl Intents {
         // In the whole message the two speak against each other.
         let whole = whole.iter().find(|w| w.target == main[0].target);
         let shared = whole.map_or(0.0, |w| w.confidence);
-        main[0].confidence = shared.max(main[0].confidence * CLAUSE);
+        let sure = shared.max(main[0].confidence * CLAUSE);
+        let others: f32 = main[1..].iter().map(|w| w.confidence).sum();
+        if sure + others > 1.0 {
+            let fits = (1.0 - sure) / others;
+            main[1..].iter_mut().for_each(|w| w.confidence *= fits);
+        }
+        main[0].confidence = sure;
         Some(Wishes { main, also, before })
     }
 
