@@ -4,6 +4,7 @@
 //! * [`server`] – a server process: start, kill, start again on the same data;
 //! * [`visitor`] – a customer on the web channel; [`live`] – over a WebSocket;
 //! * [`command`] – the program run to its end;
+//! * [`far`] – what a customer does and sees on the fake of any platform;
 //! * [`packs`] – packs in folders of their own;
 //! * [`browser`] – Chromium with the widget;
 //! * [`require`] – what a test does where a tool it needs is missing;
@@ -11,6 +12,7 @@
 
 pub mod browser;
 pub mod command;
+pub mod far;
 pub mod fuzz;
 pub mod live;
 pub mod packs;

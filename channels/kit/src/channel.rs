@@ -3,12 +3,13 @@
 use std::{future::Future, time::Duration};
 
 use async_trait::async_trait;
+use axum::body::Bytes;
 use serde::Serialize;
 use tandem_domain::{
     BoxError,
     capabilities::Capabilities,
     channel::{Receipt, SendError},
-    message::Outbound,
+    message::{Media, Outbound},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -68,6 +69,31 @@ pub trait Channel: Send + Sync + 'static {
     /// The way the attempt ended; [`SendError::Uncertain`] once bytes left that cannot be
     /// repeated safely.
     async fn send(&self, message: &Outbound) -> Result<Receipt, SendError>;
+
+    /// Fetches a medium that a customer sent, by the reference its part came with. The host does
+    /// it once the event is committed, again later where that may help, and keeps the bytes; a
+    /// part whose reference is a stored file (`file:…`) already is never asked for.
+    ///
+    /// # Errors
+    /// As a send: the credential, patience, refusal. [`SendError::Rejected`] where the platform
+    /// has it no more or it is larger than [`MEDIA_MAX`].
+    async fn fetch(&self, _media: &Media) -> Result<Fetched, SendError> {
+        Err(SendError::Rejected {
+            code: "media".to_owned(),
+            message: "this channel fetches no media".to_owned(),
+        })
+    }
+}
+
+/// Bytes of the largest medium that is fetched.
+pub const MEDIA_MAX: usize = 25 << 20;
+
+/// A medium as the platform gave it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// What the platform says it is; the host looks into the bytes.
+    pub mime: Option<String>,
+    pub bytes: Bytes,
 }
 
 /// How an account stands.

@@ -11,6 +11,7 @@
 //! * [`mod@render`], [`menu`], [`mod@split`] – making a message fit a channel, and reading the answer to what
 //!   was shown;
 //! * [`governor`] – how fast an account may send;
+//! * [`token`] – access tokens, fetched by one for all;
 //! * [`kind`] – how a server is configured with it;
 //! * [`fake`], [`conformance`] – for the tests of channels.
 
@@ -24,8 +25,9 @@ pub mod kind;
 pub mod menu;
 pub mod render;
 pub mod split;
+pub mod token;
 
-pub use channel::{Channel, ChannelError, Health, Stop};
+pub use channel::{Channel, ChannelError, Fetched, Health, MEDIA_MAX, Stop};
 pub use governor::Governor;
 pub use inbox::{
     Accepted, Account, Claim, File, Inbox, InboxError, Limits, NewFile, ReplyClaim, Sink,

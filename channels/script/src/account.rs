@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use lru::LruCache;
-use tandem_channel_kit::{Account, ChannelError, Inbox, Stop};
+use tandem_channel_kit::{Account, ChannelError, Inbox, MEDIA_MAX, Stop, token::Tokens};
 use tandem_domain::{
     FileId, Timestamp,
     capabilities::Capabilities,
@@ -28,7 +28,6 @@ use crate::{
     problem::{Words, words},
     script::Script,
     signature::Links,
-    token::Tokens,
     version::Version,
 };
 
@@ -40,8 +39,6 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).expect("8192 is not zer
 const LINK: Duration = Duration::from_secs(24 * 3600);
 /// Largest answer to a call of a file.
 const ANSWER_MAX: usize = 2 << 20;
-/// Largest medium that is fetched.
-const MEDIA_MAX: usize = 25 << 20;
 
 /// What the wall clock says; a test hands in its own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -3,10 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
-use tandem_channel_kit::{Account, Channel, ChannelError, Inbox, Stop};
+use tandem_channel_kit::{
+    Account, Channel, ChannelError, Fetched, Inbox, Stop,
+    token::{Acquired, Token},
+};
 use tandem_domain::{
     Value,
     capabilities::Capabilities,
@@ -23,7 +25,6 @@ use crate::{
     machine::Arg,
     outbound,
     script::Script,
-    token::{Acquired, Token},
     verdict::{Judge, Seen, verdict},
     wire::Wire,
 };
@@ -37,14 +38,6 @@ const HOPS: usize = 3;
 /// One account of a channel's file.
 #[derive(Clone, Debug)]
 pub struct ScriptChannel(Arc<Shared>);
-
-/// A medium fetched from the platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fetched {
-    /// As the platform says.
-    pub mime: Option<String>,
-    pub bytes: Bytes,
-}
 
 impl ScriptChannel {
     /// # Errors
@@ -63,82 +56,6 @@ impl ScriptChannel {
     #[must_use]
     pub fn webhook_url(&self) -> &str {
         self.0.webhook.as_str()
-    }
-
-    /// Fetches a medium that an event named. Redirects are followed within the allow-list;
-    /// headers go to the first host only.
-    ///
-    /// # Errors
-    /// As a send: the credential, patience, refusal.
-    pub async fn fetch_media(&self, media: &Media) -> Result<Fetched, SendError> {
-        #[derive(Deserialize)]
-        struct Address {
-            url: String,
-            #[serde(default)]
-            headers: std::collections::BTreeMap<String, String>,
-        }
-        let ready = self.0.ready();
-        let address = if ready.version.has("fetch_media") {
-            let part = json!({
-                "type": "media", "media": media.media, "ref": media.reference,
-                "mime": media.mime, "name": media.name, "size": media.size,
-            });
-            let (result, _) = self.run(&ready, "fetch_media", part).await?;
-            let value = result.map_err(|error| SendError::Transient(error.into()))?;
-            if value.get("error").is_some() {
-                return Err(verdict(Ok(value), &Seen::default())
-                    .err()
-                    .unwrap_or_else(|| SendError::Transient("no address".into())));
-            }
-            serde_json::from_value(value).map_err(|error| SendError::Transient(error.into()))?
-        } else {
-            Address {
-                url: media.reference.clone(),
-                headers: std::collections::BTreeMap::new(),
-            }
-        };
-        let refused = |message: String| SendError::Rejected {
-            code: "media".to_owned(),
-            message,
-        };
-        let mut url = Url::parse(&address.url).map_err(|_| refused("it has no address".into()))?;
-        let first = url.origin();
-        for _ in 0..=HOPS {
-            let mut request = Request::new(Method::GET, url.as_str());
-            if url.origin() == first {
-                for (name, value) in &address.headers {
-                    let added = request.header(name, value);
-                    added.map_err(|error| refused(error.to_string()))?;
-                }
-            }
-            let response = ready
-                .media
-                .send(&request, None)
-                .await
-                .map_err(|error| SendError::Transient(error.into()))?;
-            match response.status {
-                200..=299 => {
-                    return Ok(Fetched {
-                        mime: response.header("content-type").map(str::to_owned),
-                        bytes: response.body,
-                    });
-                }
-                301 | 302 | 303 | 307 | 308 => {
-                    let next = response.header("location").and_then(|to| url.join(to).ok());
-                    url = next.ok_or_else(|| refused("a redirect leads nowhere".into()))?;
-                }
-                401 | 403 => {
-                    let text = format!("the platform answered {}", response.status);
-                    return Err(SendError::Unauthorized(text));
-                }
-                429 | 500.. => {
-                    let text = format!("the platform answered {}", response.status);
-                    return Err(SendError::Transient(text.into()));
-                }
-                status => return Err(refused(format!("the platform answered {status}"))),
-            }
-        }
-        Err(refused("too many redirects".into()))
     }
 
     /// Runs a function that takes (what, config, token), and again with a new token when the
@@ -278,6 +195,78 @@ impl Channel for ScriptChannel {
 
     fn addresses(&self) -> Vec<String> {
         self.0.settings.address.clone().into_iter().collect()
+    }
+
+    /// Redirects are followed within the allow-list; headers go to the first host only.
+    async fn fetch(&self, media: &Media) -> Result<Fetched, SendError> {
+        #[derive(Deserialize)]
+        struct Address {
+            url: String,
+            #[serde(default)]
+            headers: std::collections::BTreeMap<String, String>,
+        }
+        let ready = self.0.ready();
+        let address = if ready.version.has("fetch_media") {
+            let part = json!({
+                "type": "media", "media": media.media, "ref": media.reference,
+                "mime": media.mime, "name": media.name, "size": media.size,
+            });
+            let (result, _) = self.run(&ready, "fetch_media", part).await?;
+            let value = result.map_err(|error| SendError::Transient(error.into()))?;
+            if value.get("error").is_some() {
+                return Err(verdict(Ok(value), &Seen::default())
+                    .err()
+                    .unwrap_or_else(|| SendError::Transient("no address".into())));
+            }
+            serde_json::from_value(value).map_err(|error| SendError::Transient(error.into()))?
+        } else {
+            Address {
+                url: media.reference.clone(),
+                headers: std::collections::BTreeMap::new(),
+            }
+        };
+        let refused = |message: String| SendError::Rejected {
+            code: "media".to_owned(),
+            message,
+        };
+        let mut url = Url::parse(&address.url).map_err(|_| refused("it has no address".into()))?;
+        let first = url.origin();
+        for _ in 0..=HOPS {
+            let mut request = Request::new(Method::GET, url.as_str());
+            if url.origin() == first {
+                for (name, value) in &address.headers {
+                    let added = request.header(name, value);
+                    added.map_err(|error| refused(error.to_string()))?;
+                }
+            }
+            let response = ready
+                .media
+                .send(&request, None)
+                .await
+                .map_err(|error| SendError::Transient(error.into()))?;
+            match response.status {
+                200..=299 => {
+                    return Ok(Fetched {
+                        mime: response.header("content-type").map(str::to_owned),
+                        bytes: response.body,
+                    });
+                }
+                301 | 302 | 303 | 307 | 308 => {
+                    let next = response.header("location").and_then(|to| url.join(to).ok());
+                    url = next.ok_or_else(|| refused("a redirect leads nowhere".into()))?;
+                }
+                401 | 403 => {
+                    let text = format!("the platform answered {}", response.status);
+                    return Err(SendError::Unauthorized(text));
+                }
+                429 | 500.. => {
+                    let text = format!("the platform answered {}", response.status);
+                    return Err(SendError::Transient(text.into()));
+                }
+                status => return Err(refused(format!("the platform answered {status}"))),
+            }
+        }
+        Err(refused("too many redirects".into()))
     }
 
     async fn send(&self, message: &Outbound) -> Result<Receipt, SendError> {

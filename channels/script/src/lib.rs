@@ -37,12 +37,11 @@ mod read;
 pub mod request;
 pub mod script;
 pub mod signature;
-mod token;
 mod verdict;
 pub mod version;
 mod wire;
 
 pub use account::{Host, Settings};
-pub use channel::{Fetched, ScriptChannel};
+pub use channel::ScriptChannel;
 pub use kind::{House, ScriptKind};
 pub use script::{Reload, Script};

@@ -311,7 +311,7 @@ async fn a_medium_is_fetched_over_redirects_without_handing_the_credential_on() 
     };
     let house = House::with(r#"hosts = {"127.0.0.1"},"#, more, &platform.uri()).await;
     let (channel, _inbox) = house.channel("a", SECRET, None);
-    let fetched = channel.fetch_media(&media).await.unwrap();
+    let fetched = channel.fetch(&media).await.unwrap();
     assert_eq!(&fetched.bytes[..], [1, 2, 3]);
     let asked = store.received_requests().await.unwrap();
     assert!(!asked[0].headers.contains_key("authorization"));
@@ -319,6 +319,6 @@ async fn a_medium_is_fetched_over_redirects_without_handing_the_credential_on() 
     // A redirect leads no further than the file's hosts.
     let house = House::with("", more, &platform.uri()).await;
     let (channel, _inbox) = house.channel("a", SECRET, None);
-    assert!(channel.fetch_media(&media).await.is_err());
+    assert!(channel.fetch(&media).await.is_err());
     assert_eq!(store.received_requests().await.unwrap().len(), 1);
 }

@@ -10,17 +10,18 @@ use tandem_domain::{Timestamp, channel::SendError};
 
 /// Longest life that is believed.
 const LIFE_MAX: f64 = 366.0 * 86_400.0;
-/// What `acquire_token` returns.
+
+/// A token as the platform gave it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub(crate) struct Acquired {
+pub struct Acquired {
     pub value: String,
     /// Seconds.
     pub expires_in: f64,
 }
 
-/// A token in use.
+/// A token in use. Never shown.
 #[derive(Clone)]
-pub(crate) struct Token {
+pub struct Token {
     pub value: Arc<str>,
     renew_at: Timestamp,
     expires_at: Timestamp,
@@ -28,13 +29,15 @@ pub(crate) struct Token {
 
 /// The credential of one account.
 #[derive(Default)]
-pub(crate) struct Tokens {
+pub struct Tokens {
     current: Mutex<Option<Token>>,
     /// Held by whoever fetches a new one; the others wait for what comes of it.
     flight: tokio::sync::Mutex<()>,
 }
 
 impl Acquired {
+    /// To be used from now on.
+    #[must_use]
     pub fn token(self, now: Timestamp) -> Token {
         let life = self.expires_in.clamp(0.0, LIFE_MAX);
         Token {
