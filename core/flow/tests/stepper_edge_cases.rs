@@ -508,3 +508,56 @@ flows:
     assert_eq!(chat.press("Blue"), ["says expired", "asks age"]);
     assert_eq!(chat.user("33"), ["Noted, 33."]);
 }
+
+#[test]
+fn a_wait_that_ends_while_an_action_runs_is_not_lost_to_a_person() {
+    let flow = r"
+slots: {found: {type: object}}
+flows:
+  pay:
+    title: your payment
+    start_when: {phrases: [pay the bill]}
+    steps:
+      - wait: {for: 2h}
+      - say: Paid?
+  look:
+    title: the look
+    start_when: {phrases: [look something up]}
+    steps:
+      - http: shop.find
+        save: found
+      - say: Found.
+";
+    let connections = "connections:\n  shop: {base_url: https://shop.example.test, operations: {find: {method: GET, path: /x}}}\n";
+    let pack = stepper_support::pack(flow, &[("connections.yaml", connections)]);
+    for by_person in [true, false] {
+        let mut bench = Bench::new(&pack);
+        let effects = bench.user("pay the bill");
+        let (timer, payload) = effects
+            .iter()
+            .find_map(|e| match e {
+                Effect::SetTimer { key, payload, .. } if key.starts_with("wait:") => {
+                    Some((key.clone(), payload.clone()))
+                }
+                _ => None,
+            })
+            .unwrap();
+        let key = act(&bench.user("look something up")).unwrap();
+        // It is due while the action runs, and people take over before that ends.
+        let due = Event::Timer {
+            key: timer,
+            payload,
+        };
+        assert!(bench.turn(due).is_empty());
+        if by_person {
+            bench.around.control = Control::Human;
+            bench.turn(Event::TakenOver);
+            bench.done(&key, json!({}));
+            bench.around.control = Control::Bot;
+            let back = says(&bench.turn(Event::Closed { returned: true }));
+            assert_eq!(back, ["Found.", "Paid?"]);
+        } else {
+            assert_eq!(says(&bench.done(&key, json!({}))), ["Found.", "Paid?"]);
+        }
+    }
+}

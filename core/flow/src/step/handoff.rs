@@ -293,10 +293,7 @@ impl Run<'_> {
             let key = format!("max_wait:{}", frame.id);
             self.cancel_timer(key);
         }
-        if !self.state.deferred.is_empty() {
-            self.note("deferred", "what came in meanwhile is left to the person");
-            self.state.deferred.clear();
-        }
+        self.leave_deferred_to_people();
     }
 
     /// A person let go: the handoff's `after`, then on with the flow if it was given back.

@@ -118,11 +118,8 @@ impl<'a> Run<'a> {
                 return;
             }
             if self.silent {
-                self.note(
-                    "deferred",
-                    "what came in meanwhile is left to the people who have the conversation",
-                );
-                self.state.deferred.clear();
+                self.leave_deferred_to_people();
+                self.drive();
                 return;
             }
             let Some(event) = self.state.deferred.pop_front() else {
@@ -133,6 +130,19 @@ impl<'a> Run<'a> {
             self.opening = None;
             self.event(&event);
             self.drive();
+        }
+    }
+
+    /// People have the conversation: the customer's words are theirs to read. A timer or an event
+    /// of the business comes once, so it does now what it does while people talk.
+    pub fn leave_deferred_to_people(&mut self) {
+        for event in std::mem::take(&mut self.state.deferred) {
+            match event {
+                Event::Message { .. } | Event::Press { .. } => {
+                    self.note("deferred", "what came in meanwhile is left to the person");
+                }
+                event => self.event(&event),
+            }
         }
     }
 

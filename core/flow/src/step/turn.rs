@@ -82,7 +82,9 @@ impl Run<'_> {
     }
 
     pub fn defer(&mut self, event: &Event) {
-        if self.state.deferred.len() >= MAX_DEFERRED {
+        // A timer comes once, and there are no more of them than were set.
+        let once = matches!(event, Event::Timer { .. });
+        if self.state.deferred.len() >= MAX_DEFERRED && !once {
             self.note(
                 "deferred",
                 "too much came in while an action runs: this is left to people",
