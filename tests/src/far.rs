@@ -1,5 +1,13 @@
 //! A customer on the far side of a channel: every platform's fake lets them write, press and see,
 //! so that one set of conversations is had on all of them.
+//!
+//! * [`Platform`], [`Board`] – what a fake is, and what customers were shown on it;
+//! * [`scenarios`] – what every channel must carry; [`courier`] – how webhooks are delivered;
+//! * [`signed`] – a system of one's own.
+
+pub mod courier;
+pub mod scenarios;
+pub mod signed;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -211,6 +211,45 @@ impl Server {
         };
         Ok((status, value))
     }
+
+    /// Every item of a paged list of the API.
+    ///
+    /// # Errors
+    /// As [`api`](Self::api), and when it is no list.
+    pub async fn list(&self, path: &str) -> anyhow::Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = format!("{path}?limit=100{after}");
+            let (status, page) = self.api(reqwest::Method::GET, &page, None).await?;
+            anyhow::ensure!(status == 200, "{page}");
+            let Some(found) = page["items"].as_array() else {
+                bail!("{path} is no list: {page}");
+            };
+            items.extend(found.iter().cloned());
+            // Lines are read forwards, after one; lists backwards, from a cursor on.
+            let name = if path.ends_with("/messages") {
+                "after"
+            } else {
+                "cursor"
+            };
+            after = match &page["next"] {
+                Value::String(next) => format!("&{name}={next}"),
+                Value::Number(next) => format!("&{name}={next}"),
+                _ => return Ok(items),
+            };
+        }
+    }
+
+    /// The bytes of a stored file.
+    ///
+    /// # Errors
+    /// When there is none of this id.
+    pub async fn file(&self, id: &str) -> anyhow::Result<Vec<u8>> {
+        let url = format!("{}/api/v1/files/{id}", self.url);
+        let response = self.http.get(url).bearer_auth(TOKEN).send().await?;
+        Ok(response.error_for_status()?.bytes().await?.to_vec())
+    }
 }
 
 impl Drop for Server {

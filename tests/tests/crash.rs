@@ -13,7 +13,6 @@ use std::{
 };
 
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
-use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_tests::{packs, server::Server, visitor::Visitor};
 use tempfile::TempDir;
@@ -169,7 +168,7 @@ async fn a_hundred_kills_lose_and_double_nothing() {
         "the load was too thin to mean anything"
     );
 
-    let conversations = everything(&server, "/conversations").await;
+    let conversations = server.list("/conversations").await.unwrap();
     assert_eq!(conversations.len(), VISITORS);
     let mut booked = 0;
     let mut accepted = Vec::new();
@@ -274,7 +273,10 @@ async fn settled(server: &Server, id: &str) -> (Vec<String>, Vec<String>) {
     let mut before = 0;
     let mut quiet = 0;
     loop {
-        let lines = everything(server, &format!("/conversations/{id}/messages")).await;
+        let lines = server
+            .list(&format!("/conversations/{id}/messages"))
+            .await
+            .unwrap();
         quiet = if lines.len() == before { quiet + 1 } else { 0 };
         before = lines.len();
         // Reminders take a second; two quiet ones are enough.
@@ -294,28 +296,5 @@ async fn settled(server: &Server, id: &str) -> (Vec<String>, Vec<String>) {
             return (of("contact"), of("bot"));
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Every item of a paged list.
-async fn everything(server: &Server, path: &str) -> Vec<Value> {
-    let mut items = Vec::new();
-    let mut next: Option<String> = None;
-    loop {
-        let cursor = next
-            .as_ref()
-            .map(|next| format!("&after={next}"))
-            .unwrap_or_default();
-        let (status, page) = server
-            .api(Method::GET, &format!("{path}?limit=100{cursor}"), None)
-            .await
-            .unwrap();
-        assert_eq!(status, 200, "{page}");
-        items.extend(page["items"].as_array().unwrap().iter().cloned());
-        next = match &page["next"] {
-            Value::String(next) => Some(next.clone()),
-            Value::Number(next) => Some(next.to_string()),
-            _ => return items,
-        };
     }
 }

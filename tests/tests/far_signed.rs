@@ -1,0 +1,30 @@
+//! A system of one's own behind the signed webhook carries what every channel must.
+#![allow(clippy::unwrap_used)]
+
+use tandem_tests::far::{scenarios, signed::SignedSystem};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tandem-under-test");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_in_both_languages() {
+    let platform = SignedSystem::start().await.unwrap();
+    scenarios::conversations(BINARY, &platform).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_thousand_messages_keep_their_order() {
+    let platform = SignedSystem::start().await.unwrap();
+    scenarios::burst(BINARY, &platform).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_loses_and_doubles_nothing() {
+    let platform = SignedSystem::start().await.unwrap();
+    scenarios::trouble(BINARY, &platform).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_lose_and_double_nothing() {
+    let platform = SignedSystem::start().await.unwrap();
+    scenarios::kills(BINARY, &platform).await.unwrap();
+}
