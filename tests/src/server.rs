@@ -241,14 +241,17 @@ impl Server {
         }
     }
 
-    /// The bytes of a stored file.
+    /// The bytes of a stored file; none while it is on its way here.
     ///
     /// # Errors
     /// When there is none of this id.
-    pub async fn file(&self, id: &str) -> anyhow::Result<Vec<u8>> {
+    pub async fn file(&self, id: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let url = format!("{}/api/v1/files/{id}", self.url);
         let response = self.http.get(url).bearer_auth(TOKEN).send().await?;
-        Ok(response.error_for_status()?.bytes().await?.to_vec())
+        if response.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE {
+            return Ok(None);
+        }
+        Ok(Some(response.error_for_status()?.bytes().await?.to_vec()))
     }
 }
 

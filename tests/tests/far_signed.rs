@@ -28,3 +28,9 @@ async fn kills_lose_and_double_nothing() {
     let platform = SignedSystem::start().await.unwrap();
     scenarios::kills(BINARY, &platform).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_kept() {
+    let platform = SignedSystem::start().await.unwrap();
+    scenarios::media(BINARY, &platform).await.unwrap();
+}

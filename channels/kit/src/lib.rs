@@ -10,6 +10,7 @@
 //! * [`clean`] – what is done to every text from outside;
 //! * [`mod@render`], [`menu`], [`mod@split`] – making a message fit a channel, and reading the answer to what
 //!   was shown;
+//! * [`mod@file_type`] – what a file is by its bytes;
 //! * [`governor`] – how fast an account may send;
 //! * [`token`] – access tokens, fetched by one for all;
 //! * [`kind`] – how a server is configured with it;
@@ -19,6 +20,7 @@ pub mod channel;
 pub mod clean;
 pub mod conformance;
 pub mod fake;
+pub mod file_type;
 pub mod governor;
 pub mod inbox;
 pub mod kind;
@@ -28,6 +30,7 @@ pub mod split;
 pub mod token;
 
 pub use channel::{Channel, ChannelError, Fetched, Health, MEDIA_MAX, Stop};
+pub use file_type::FileType;
 pub use governor::Governor;
 pub use inbox::{
     Accepted, Account, Claim, File, Inbox, InboxError, Limits, NewFile, ReplyClaim, Sink,

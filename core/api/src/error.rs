@@ -27,6 +27,8 @@ pub enum ApiError {
     Forbidden(Scope),
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    #[error("{0}")]
+    Gone(&'static str),
     #[error("this address does not take that method")]
     MethodNotAllowed,
     #[error("the body is not readable as JSON: {0}")]
@@ -99,6 +101,7 @@ impl ApiError {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Gone(_) => StatusCode::GONE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadJson(_) => StatusCode::BAD_REQUEST,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -120,6 +123,7 @@ impl ApiError {
             Self::Unauthorized => "unauthorized",
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
+            Self::Gone(_) => "gone",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BadJson(_) => "bad_json",
             Self::UnsupportedMedia => "unsupported_media_type",

@@ -5,7 +5,7 @@
 //! * [`auth`], [`scope`] – tokens, and what each may do; [`error`] – the one status mapping;
 //! * `frame` – ids, time limit, headers and metrics around every request; `extract` – reading
 //!   what comes in;
-//! * [`conversations`], [`messages`], [`contacts`], [`tickets`], [`dead_letters`], [`accounts`],
+//! * [`conversations`], [`messages`], [`contacts`], [`tickets`], [`dead_letters`], [`accounts`], [`files`],
 //!   [`events`], [`stream`], [`packs`], [`understanding`], [`health`] – the endpoints; [`view`] – what they show;
 //! * [`openapi`] – the description, made from the same routes.
 
@@ -20,6 +20,7 @@ mod conversations;
 mod dead_letters;
 mod events;
 mod extract;
+mod files;
 mod frame;
 mod health;
 mod messages;

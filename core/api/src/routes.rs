@@ -21,7 +21,7 @@ use crate::{
     auth::{self, Access},
     contacts, conversations, dead_letters,
     error::{ApiError, ErrorBody},
-    events, frame, health, messages, packs,
+    events, files, frame, health, messages, packs,
     scope::Scope,
     stream, tickets, understanding,
 };
@@ -97,6 +97,7 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
             Scope::ConversationsRead,
         ))
         .routes(scoped(routes!(messages::list), Scope::ConversationsRead))
+        .routes(scoped(routes!(files::download), Scope::ConversationsRead))
         .routes(scoped(routes!(messages::reply), Scope::ConversationsWrite))
         .routes(scoped(
             routes!(conversations::resolve),

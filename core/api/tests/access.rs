@@ -58,6 +58,7 @@ fn the_description_names_every_route() {
         "GET /api/v1/dead-letters: conversations:read",
         "GET /api/v1/events/stream: events:read",
         "GET /api/v1/events: events:read",
+        "GET /api/v1/files/{id}: conversations:read",
         "GET /api/v1/openapi.json: any token",
         "GET /api/v1/packs: packs:read",
         "GET /api/v1/tickets: conversations:read",

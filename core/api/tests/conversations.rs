@@ -7,7 +7,14 @@ mod support;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use support::{Answer, Bench, bench, get, post};
-use tandem_domain::bus::Topic;
+use tandem_channel_kit::NewFile;
+use tandem_domain::{
+    ConversationId, FileId, LaneId, Timestamp, WorkspaceId,
+    bus::Topic,
+    edge::FetchRow,
+    message::{Media, MediaKind},
+    store::{Commit, Write},
+};
 
 async fn show(bench: &Bench, id: &str) -> Answer {
     get(format!("/api/v1/conversations/{id}")).to(bench).await
@@ -457,5 +464,63 @@ async fn accounts_are_shown_with_how_they_stand_and_what_they_sent_that_nobody_u
     ] {
         let answer = post(format!("/api/v1/accounts/{id}/resume"), json!({}));
         assert_eq!(answer.to(&bench).await.status, status, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_given_to_its_own_workspace_and_never_as_a_page() {
+    let bench = bench().await;
+    let file = NewFile {
+        name: "page.html".into(),
+        mime: "text/html".into(),
+        bytes: "<script>alert(1)</script>".into(),
+    };
+    let lane = LaneId::derive(&["anyone"]);
+    let row = bench.shop.store_file(lane, file).await.unwrap();
+    let path = format!("/api/v1/files/{}", row.id);
+    let given = get(&path).to(&bench).await;
+    assert_eq!(given.status, StatusCode::OK);
+    assert_eq!(given.text, "<script>alert(1)</script>");
+    let header = |name: &str| given.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-disposition"), "attachment");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert!(header("content-security-policy").starts_with("sandbox"));
+    let theirs = get(&path).by("rival").to(&bench).await;
+    assert_eq!(theirs.status, StatusCode::NOT_FOUND);
+    let none = get("/api/v1/files/not-an-id").to(&bench).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_file_that_its_platform_still_has_is_promised_or_given_up() {
+    let bench = bench().await;
+    let mut row = FetchRow {
+        file: FileId::fresh(),
+        account: "shop".into(),
+        lane: LaneId::derive(&["anyone"]),
+        conversation: ConversationId::fresh(),
+        media: Media {
+            media: MediaKind::Image,
+            reference: "native".into(),
+            mime: "image/png".into(),
+            name: None,
+            size: None,
+            alt: None,
+        },
+        attempts: 1,
+        due_at: Some(Timestamp(i64::MAX)),
+        problem: None,
+        created_at: Timestamp(0),
+    };
+    let path = format!("/api/v1/files/{}", row.file);
+    for (due_at, status) in [
+        (row.due_at, StatusCode::SERVICE_UNAVAILABLE),
+        (None, StatusCode::GONE),
+    ] {
+        row.due_at = due_at;
+        let mut commit = Commit::new(WorkspaceId::default());
+        commit.writes.push(Write::FetchPut(row.clone()));
+        bench.engine.store().commit(commit).await.unwrap();
+        assert_eq!(get(&path).to(&bench).await.status, status);
     }
 }

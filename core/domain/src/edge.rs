@@ -1,13 +1,14 @@
 //! What the edge of a channel has to remember: how a customer can be reached, which native id is
-//! which line, receipts that came too early, and what was signed and not understood.
+//! which line, receipts that came too early, media that are still on their platform, and what was
+//! signed and not understood.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, ConversationId, LaneId, MessageId, OutboxId, Timestamp, UnknownId,
-    message::{Delivery, ReplyContext},
+    AccountId, ConversationId, FileId, LaneId, MessageId, OutboxId, Timestamp, UnknownId,
+    message::{Delivery, Media, ReplyContext},
 };
 
 /// How the customer of a lane can be reached, on channels with a window or with reply contexts.
@@ -66,6 +67,27 @@ pub struct ParkedReceipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     pub at: Timestamp,
+}
+
+/// A medium that a customer sent and that is not stored here yet. The transcript names the file
+/// that it becomes from the beginning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FetchRow {
+    pub file: FileId,
+    pub account: AccountId,
+    pub lane: LaneId,
+    pub conversation: ConversationId,
+    /// As the platform names it.
+    pub media: Media,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// When the next attempt begins; none once it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// Why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    pub created_at: Timestamp,
 }
 
 /// A request or frame that was the platform's and was not understood, for a person to look at.

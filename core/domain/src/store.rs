@@ -18,7 +18,7 @@ use crate::{
     MessageId, OutboxId, TicketId, TimerId, Timestamp, Value, WorkspaceId,
     action::{ActionError, Meta, Request},
     conversation::{Conversation, Priority, RoutingState, Status},
-    edge::{Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
+    edge::{FetchRow, Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
     message::{Author, Content, Delivery, Inbound, Outbound, ReplyContext},
 };
 
@@ -172,6 +172,12 @@ pub enum Write {
     },
     /// Of each account only the newest are kept.
     UnknownPut(UnknownRow),
+    /// A medium to be fetched, or how it stands.
+    FetchPut(FetchRow),
+    /// It is stored.
+    FetchDone(FileId),
+    /// The leases of the outbox that stand now are nobody's any more: whoever held them is gone.
+    LeasesEnd(Timestamp),
     TimerPut(TimerRow),
     /// Removes every timer of the lane with this key.
     TimerCancel {
@@ -593,6 +599,16 @@ pub trait Store: Send + Sync {
         account: &AccountId,
         native: &str,
     ) -> Result<Option<ParkedReceipt>>;
+    /// Media whose next attempt is due, longest due first.
+    async fn fetches_due(
+        &self,
+        workspace: &WorkspaceId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FetchRow>>;
+    /// When the next attempt to fetch one is due.
+    async fn next_fetch(&self, workspace: &WorkspaceId) -> Result<Option<Timestamp>>;
+    async fn fetch(&self, workspace: &WorkspaceId, file: FileId) -> Result<Option<FetchRow>>;
     /// Newest first.
     async fn unknowns(&self, workspace: &WorkspaceId, limit: usize) -> Result<Vec<UnknownRow>>;
     async fn outbox(&self, workspace: &WorkspaceId, id: OutboxId) -> Result<Option<OutboxRow>>;

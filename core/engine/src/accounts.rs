@@ -206,7 +206,9 @@ impl Engine {
     /// no such account.
     pub fn resume(&self, account: &AccountId) -> bool {
         let connected = self.channel(account);
-        connected.inspect(|c| c.resume()).is_some()
+        let known = connected.inspect(|c| c.resume()).is_some();
+        self.0.fetches_changed.notify_one();
+        known
     }
 
     /// How long rows are kept, given how long bookkeeping is kept in general.

@@ -10,6 +10,7 @@ use tandem_domain::{
     WorkspaceId,
     action::Meta,
     conversation::{Conversation, Handoff, HandoffMode, IllegalMove, Move, Priority},
+    edge::FetchRow,
     message::{Author, Content, Delivery, Outbound, SendOp},
     store::{
         ActionRow, Contact, Event, InboxRow, Message, Once, OutboxRow, OutboxState, Ticket,
@@ -49,8 +50,8 @@ impl Said {
 
 /// Rows of one turn, in the order they are written, and what must be started once they stand.
 pub(crate) struct Draft {
-    workspace: WorkspaceId,
-    now: Timestamp,
+    pub workspace: WorkspaceId,
+    pub now: Timestamp,
     /// What this turn is an answer to: outbox ids are derived from it, so that a turn run again
     /// writes the same rows.
     cause: String,
@@ -75,6 +76,8 @@ pub(crate) struct Draft {
     /// Something may leave that could not before.
     pub sends: bool,
     pub timers: bool,
+    /// Media are to be fetched.
+    pub fetches: bool,
 }
 
 impl Draft {
@@ -106,6 +109,7 @@ impl Draft {
             events: 0,
             sends: false,
             timers: false,
+            fetches: false,
         }
     }
 
@@ -264,6 +268,12 @@ impl Draft {
             data,
             at: self.now,
         }));
+    }
+
+    /// A medium is to be fetched from its platform.
+    pub fn fetch(&mut self, row: FetchRow) {
+        self.fetches = true;
+        self.writes.push(Write::FetchPut(row));
     }
 
     /// Moves the conversation along the table and logs it.

@@ -16,7 +16,7 @@ use tandem_domain::{
     AccountId, InboxId, Timestamp, WorkspaceId,
     action::Action,
     bus::{Bus, Signal, Topic},
-    store::{Message, Store},
+    store::{Commit, Message, Store, Write},
 };
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::task::TaskTracker;
@@ -102,6 +102,7 @@ pub(crate) struct Inner {
     /// What the turns of recent events said, for whoever waits for an answer.
     settled: Mutex<LruCache<InboxId, Settled>>,
     pub timers_changed: Notify,
+    pub fetches_changed: Notify,
     /// A write that is done once for a contact has its result, or was given up.
     pub claims_changed: Notify,
     pub action_permits: Arc<Semaphore>,
@@ -136,6 +137,7 @@ impl Engine {
             channels: RwLock::default(),
             settled: Mutex::new(LruCache::new(remembered)),
             timers_changed: Notify::new(),
+            fetches_changed: Notify::new(),
             claims_changed: Notify::new(),
             action_permits: Arc::new(Semaphore::new(parts.config.actions_at_once)),
             started: AtomicBool::new(false),
@@ -182,11 +184,17 @@ impl Engine {
     pub async fn start(&self) -> Result<(), tandem_domain::store::StoreError> {
         let inner = &self.0;
         for workspace in inner.sites.keys() {
+            // One process has the store: what an earlier one was sending, nobody sends now.
+            let mut commit = Commit::new(workspace.clone());
+            commit.writes.push(Write::LeasesEnd(self.now()));
+            inner.store.commit(commit).await?;
             self.recover_inbox(workspace).await?;
             self.recover_actions(workspace).await?;
         }
         let engine = self.clone();
         inner.tasks.spawn(async move { engine.run_timers().await });
+        let engine = self.clone();
+        inner.tasks.spawn(async move { engine.run_fetches().await });
         if !inner.started.swap(true, Ordering::AcqRel) {
             for connected in self.channels() {
                 self.send_for(connected);

@@ -244,23 +244,31 @@ impl Sink for Engine {
     }
 
     async fn load_file(&self, account: &Account, id: FileId) -> Result<Option<File>, InboxError> {
-        let Some(row) = self.0.store.file(&account.workspace, id).await? else {
+        self.file(&account.workspace, id).await
+    }
+}
+
+impl Engine {
+    /// A stored file with its bytes; `None` when the workspace has none of that id.
+    ///
+    /// # Errors
+    /// When the store or the disk cannot be read.
+    pub async fn file(
+        &self,
+        workspace: &WorkspaceId,
+        id: FileId,
+    ) -> Result<Option<File>, InboxError> {
+        let Some(row) = self.0.store.file(workspace, id).await? else {
             return Ok(None);
         };
-        let bytes = self
-            .0
-            .files
-            .read(&account.workspace, id)
-            .await
-            .map_err(|error| InboxError::Failed(error.to_string()))?;
+        let read = self.0.files.read(workspace, id).await;
+        let bytes = read.map_err(|error| InboxError::Failed(error.to_string()))?;
         Ok(Some(File {
             row,
             bytes: bytes.into(),
         }))
     }
-}
 
-impl Engine {
     /// Takes in what a platform delivered: receipts apart, our own words dropped, edits read into
     /// what they edit where that came with them.
     async fn accept_from(

@@ -7,6 +7,7 @@
 //! * [`actions`] – calls to the outside between turns; [`timers`];
 //! * [`accounts`] – channels and how their accounts stand; [`outbox`] – the way out; `menus` –
 //!   choices answered in words; `receipts` – what platforms tell of our messages;
+//! * `fetch` – media that customers sent, brought here from their platform;
 //! * [`people`] – replies, notes, closing by a person;
 //! * [`packs`] – versions of the flows; [`journal`] – what a replay needs;
 //! * [`seal`] – sensitive values at rest; [`files`] – uploads.
@@ -15,6 +16,7 @@ pub mod accounts;
 pub mod actions;
 pub mod draft;
 pub mod engine;
+mod fetch;
 pub mod files;
 pub mod inbox;
 pub mod journal;

@@ -51,6 +51,9 @@ flows:
     ),
 ];
 
+/// Deaths of the server.
+const KILLS: usize = 8;
+
 /// One picture of one dot.
 pub const PICTURE: &[u8] = &[
     0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0,
@@ -314,9 +317,9 @@ async fn stored(house: &House<'_>) -> anyhow::Result<Option<Vec<u8>>> {
         let path = format!("/conversations/{id}/messages");
         for line in house.server.list(&path).await? {
             for part in line["content"]["parts"].as_array().into_iter().flatten() {
-                let reference = part["reference"].as_str().unwrap_or_default();
+                let reference = part["ref"].as_str().unwrap_or_default();
                 if let Some(file) = reference.strip_prefix("file:") {
-                    return house.server.file(file).await.map(Some);
+                    return house.server.file(file).await;
                 }
             }
         }
@@ -408,16 +411,16 @@ pub async fn trouble(binary: &str, platform: &dyn Platform) -> anyhow::Result<()
 pub async fn kills(binary: &str, platform: &dyn Platform) -> anyhow::Result<()> {
     let mut house = House::counting(binary, platform).await?;
     let names = house.counters().await?;
-    for round in 0..4 {
+    for round in 0..KILLS {
         let from = 1 + round * 2;
         house.count(&names, from, from + 2).await;
         // At another moment of the work each time.
-        tokio::time::sleep(Duration::from_millis(30 + 70 * round as u64)).await;
+        tokio::time::sleep(Duration::from_millis(20 + 40 * round as u64)).await;
         house.kill_and_start().await?;
         platform.repeat(CUSTOMERS).await;
     }
     platform.delivered().await;
-    let last = 8;
+    let last = 2 * KILLS;
     for name in &names {
         platform.write(name, &(last + 1).to_string()).await;
     }

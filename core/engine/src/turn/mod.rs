@@ -390,6 +390,9 @@ impl Engine {
         {
             connected.wake.notify_one();
         }
+        if draft.fetches {
+            self.0.fetches_changed.notify_one();
+        }
         if draft.timers {
             self.0.timers_changed.notify_one();
         }

@@ -12,7 +12,7 @@ use tandem_domain::{
 use tandem_flow::step::Event;
 
 use super::{Cause, TurnError};
-use crate::{draft::Draft, engine::Engine, lanes::Lane, packs::View};
+use crate::{draft::Draft, engine::Engine, fetch, lanes::Lane, packs::View};
 
 /// What the stepper sees of a cause.
 #[allow(
@@ -123,15 +123,16 @@ impl Engine {
         ) {
             draft.heard(row);
         }
-        let written = || Content {
-            parts: event.parts.clone(),
-            quote: event.quote.clone(),
-            ..Content::default()
-        };
         match &event.kind {
             InboundKind::Message => {
                 reopen(draft);
-                draft.line(Author::Contact, written(), Visibility::Public, client_id);
+                let parts = fetch::keep(draft, row);
+                let written = Content {
+                    parts: parts.clone(),
+                    quote: event.quote.clone(),
+                    ..Content::default()
+                };
+                draft.line(Author::Contact, written, Visibility::Public, client_id);
                 if let Some(option) = meant {
                     // Words that name a choice are a press of it.
                     return Some(Event::Press {
@@ -142,7 +143,7 @@ impl Engine {
                 }
                 Some(Event::Message {
                     id: event.id.clone(),
-                    parts: event.parts.clone(),
+                    parts,
                     reading: self.read(view, draft, lane, &event.text()),
                 })
             }

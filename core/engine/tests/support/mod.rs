@@ -15,13 +15,15 @@ use std::{
 
 use async_trait::async_trait;
 use tandem_bus::LocalBus;
-use tandem_channel_kit::{Accepted, Account, Channel, ChannelError, Inbox, Sink as _, Stop};
+use tandem_channel_kit::{
+    Accepted, Account, Channel, ChannelError, Fetched, Inbox, Sink as _, Stop,
+};
 use tandem_domain::{
     AccountId, Locale, OutboxId, Timestamp, WorkspaceId,
     action::{Action, Meta, Ran, Request},
     capabilities::Capabilities,
     channel::{Receipt, SendError},
-    message::{Author, Inbound, InboundKind, NativeConversation, Outbound, Part, Sender},
+    message::{Author, Inbound, InboundKind, Media, NativeConversation, Outbound, Part, Sender},
     store::{ConversationQuery, OutboxState, Store, Visibility},
 };
 use tandem_engine::{Config, Engine, Parts, Site, files::Files, packs::PackSet, seal::SealKey};
@@ -102,6 +104,9 @@ pub struct Platform {
     pub ids: Mutex<Vec<String>>,
     pub sent: Mutex<Vec<Outbound>>,
     pub answers: Mutex<Vec<SendError>>,
+    /// What comes of asking for media, last first; nothing left: it is gone.
+    pub media: Mutex<Vec<Result<&'static [u8], SendError>>>,
+    pub asked: Mutex<Vec<Media>>,
     pub sent_one: Notify,
 }
 
@@ -140,6 +145,27 @@ impl Channel for Platform {
                 native_ids: self.ids.lock().unwrap().pop().into_iter().collect(),
             }),
         }
+    }
+
+    async fn fetch(&self, media: &Media) -> Result<Fetched, SendError> {
+        self.asked.lock().unwrap().push(media.clone());
+        let bytes = self
+            .media
+            .lock()
+            .unwrap()
+            .pop()
+            .unwrap_or_else(|| Err(gone()))?;
+        Ok(Fetched {
+            mime: Some("text/html".into()),
+            bytes: bytes.into(),
+        })
+    }
+}
+
+fn gone() -> SendError {
+    SendError::Rejected {
+        code: "404".into(),
+        message: "no such media".into(),
     }
 }
 

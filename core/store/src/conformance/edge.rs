@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tandem_domain::{
-    Timestamp, UnknownId,
-    edge::{Keep, NativeRow, ParkedReceipt, UNKNOWN_KEPT, UnknownRow},
-    message::{Delivery, ReplyContext},
-    store::{Guard, InboxState, Outcome, Write},
+    FileId, Timestamp, UnknownId,
+    edge::{FetchRow, Keep, NativeRow, ParkedReceipt, UNKNOWN_KEPT, UnknownRow},
+    message::{Delivery, Media, MediaKind, ReplyContext},
+    store::{Guard, InboxState, OutboxRow, OutboxState, Outcome, Write},
 };
 
 use super::{
@@ -60,6 +60,96 @@ pub fn unknown(thread: &Thread, body: &[u8], when: Timestamp) -> UnknownRow {
         body: body.to_vec(),
         at: when,
     }
+}
+
+/// A picture that came with this event.
+pub fn fetch(thread: &Thread, event: &str, due: Timestamp) -> FetchRow {
+    FetchRow {
+        file: FileId::derive(&[event]),
+        account: thread.account.clone(),
+        lane: thread.lane,
+        conversation: thread.conversation,
+        media: Media {
+            media: MediaKind::Image,
+            reference: "native-1".into(),
+            mime: "image/png".into(),
+            name: None,
+            size: Some(9),
+            alt: None,
+        },
+        attempts: 0,
+        due_at: Some(due),
+        problem: None,
+        created_at: START,
+    }
+}
+
+pub async fn media_are_fetched_when_due_and_until_given_up(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let thread = Thread::new("a");
+    let w = &thread.workspace;
+    let (early, late) = (fetch(&thread, "1", at(5)), fetch(&thread, "2", at(9)));
+    let gone = FetchRow {
+        due_at: None,
+        problem: Some("no such media".into()),
+        ..fetch(&thread, "3", at(0))
+    };
+    assert_eq!(store.next_fetch(w).await.unwrap(), None);
+    let writes = [&late, &early, &gone].map(|row| Write::FetchPut(row.clone()));
+    thread.write(&*store, writes.into()).await;
+    assert_eq!(store.next_fetch(w).await.unwrap(), Some(at(5)));
+    assert_eq!(store.fetches_due(w, at(4), 9).await.unwrap(), []);
+    let due = store.fetches_due(w, at(9), 9).await.unwrap();
+    assert_eq!(due, [early.clone(), late.clone()]);
+    assert_eq!(store.fetches_due(w, at(9), 1).await.unwrap().len(), 1);
+    let again = FetchRow {
+        attempts: 1,
+        due_at: Some(at(20)),
+        ..early.clone()
+    };
+    let writes = vec![Write::FetchPut(again.clone()), Write::FetchDone(late.file)];
+    thread.write(&*store, writes).await;
+    assert_eq!(store.next_fetch(w).await.unwrap(), Some(at(20)));
+    assert_eq!(store.fetch(w, early.file).await.unwrap(), Some(again));
+    assert_eq!(store.fetch(w, late.file).await.unwrap(), None);
+    assert_eq!(store.fetch(w, gone.file).await.unwrap(), Some(gone.clone()));
+    // What was given up is forgotten with everything else that is old; what waits stays.
+    const DAY: i64 = 24 * 3600 * 1000;
+    let keep = Keep::all(Duration::from_secs(3600));
+    assert_eq!(store.purge(at(DAY), &keep).await.unwrap(), 1);
+    assert_eq!(store.fetch(w, gone.file).await.unwrap(), None);
+    assert!(store.fetch(w, early.file).await.unwrap().is_some());
+}
+
+pub async fn leases_end_with_those_who_held_them(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let thread = Thread::new("a");
+    let (w, hour) = (&thread.workspace, Duration::from_secs(3600));
+    let row = thread.outbox(1);
+    thread
+        .write(&*store, vec![Write::OutboxPut(Box::new(row))])
+        .await;
+    let lease = |now| store.lease_outbox(w, &thread.account, now, hour, 9);
+    assert_eq!(lease(at(1)).await.unwrap().len(), 1);
+    assert_eq!(lease(at(2)).await.unwrap().len(), 0);
+    thread.write(&*store, vec![Write::LeasesEnd(at(3))]).await;
+    assert_eq!(
+        store.next_outbox(w, &thread.account).await.unwrap(),
+        Some(at(3))
+    );
+    let again = lease(at(3)).await.unwrap();
+    // The message may have left under the lease that ended.
+    assert!(matches!(
+        again[..],
+        [OutboxRow {
+            state: OutboxState::Leased {
+                lease: 2,
+                interrupted: true,
+                ..
+            },
+            ..
+        }]
+    ));
 }
 
 pub async fn sends_are_counted_since_the_customer_wrote(backend: &dyn Backend) {

@@ -128,6 +128,8 @@ behaviours! { $
         a_native_id_names_its_line,
         of_parked_receipts_the_one_that_says_most_stays,
         the_newest_unknown_events_are_kept,
+        media_are_fetched_when_due_and_until_given_up,
+        leases_end_with_those_who_held_them,
         purge_forgets_the_edge_and_keeps_events_as_long_as_asked;
     many:
         one_committer_wins_each_version,

@@ -18,7 +18,7 @@ use tandem_domain::{
     AccountId, ActionId, ContactId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId,
     Timestamp, Value, WorkspaceId,
     conversation::Conversation,
-    edge::{Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
+    edge::{FetchRow, Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
     message::{Content, Delivery},
     store::{
         ActionRow, Commit, Contact, ConversationQuery, Depths, Event, FileRow, Guard, InboxRow,
@@ -116,6 +116,7 @@ impl Rows {
             Write::NativePut(edge::native(&self.thread, "n1")),
             Write::ReceiptPark(edge::receipt(&self.thread, "n2", Delivery::Delivered)),
             Write::UnknownPut(self.unknown.clone()),
+            Write::FetchPut(edge::fetch(&self.thread, "m1", START)),
             Write::PackPut(self.pack.clone()),
             Write::PackActivate {
                 name: self.pack.name.clone(),
@@ -188,6 +189,12 @@ impl Rows {
                 at: at(9_999),
                 reply: None,
             },
+            Write::FetchPut(FetchRow {
+                due_at: None,
+                ..edge::fetch(&self.thread, "m1", START)
+            }),
+            Write::FetchDone(edge::fetch(&self.thread, "m1", START).file),
+            Write::LeasesEnd(at(9_999)),
             Write::ReachSent(self.thread.lane),
             Write::ReplyUsed(self.thread.lane),
             Write::NativePut(NativeRow {
@@ -312,6 +319,12 @@ pub async fn everything(
         ("native", one(store.native(w, account, "n1").await)),
         ("parked", one(store.parked(w, account, "n2").await)),
         ("unknowns", many(store.unknowns(w, 9).await)),
+        ("fetches_due", many(store.fetches_due(w, START, 9).await)),
+        ("next_fetch", one(store.next_fetch(w).await)),
+        (
+            "fetch",
+            one(store.fetch(w, edge::fetch(thread, "m1", START).file).await),
+        ),
         ("timers_due", many(store.timers_due(w, START, 9).await)),
         ("next_timer", one(store.next_timer(w).await)),
         ("lane_timers", many(store.lane_timers(w, thread.lane).await)),
@@ -398,6 +411,9 @@ tally! {
     native(account: &AccountId, native: &str) -> Option<NativeRow>;
     parked(account: &AccountId, native: &str) -> Option<ParkedReceipt>;
     unknowns(limit: usize) -> Vec<UnknownRow>;
+    fetches_due(now: Timestamp, limit: usize) -> Vec<FetchRow>;
+    next_fetch() -> Option<Timestamp>;
+    fetch(file: FileId) -> Option<FetchRow>;
     outbox(id: OutboxId) -> Option<OutboxRow>;
     dead_letters(limit: usize) -> Vec<OutboxRow>;
     timers_due(now: Timestamp, limit: usize) -> Vec<TimerRow>;
@@ -648,6 +664,9 @@ const WRITES: &[&str] = &[
     "ReceiptPark",
     "ReceiptUnpark",
     "UnknownPut",
+    "FetchPut",
+    "FetchDone",
+    "LeasesEnd",
     "TimerPut",
     "TimerCancel",
     "TimerFired",
@@ -687,6 +706,9 @@ fn kind_of_write(write: &Write) -> &'static str {
         Write::ReceiptPark(_) => "ReceiptPark",
         Write::ReceiptUnpark { .. } => "ReceiptUnpark",
         Write::UnknownPut(_) => "UnknownPut",
+        Write::FetchPut(_) => "FetchPut",
+        Write::FetchDone(_) => "FetchDone",
+        Write::LeasesEnd(_) => "LeasesEnd",
         Write::TimerPut(_) => "TimerPut",
         Write::TimerCancel { .. } => "TimerCancel",
         Write::TimerFired(_) => "TimerFired",

@@ -53,6 +53,11 @@ pub const SQLITE: &[Migration] = &[
         name: "channels",
         sql: include_str!("sqlite/0002_channels.sql"),
     },
+    Migration {
+        version: 3,
+        name: "fetches",
+        sql: include_str!("sqlite/0003_fetches.sql"),
+    },
 ];
 
 /// What is left to apply of `known`, given what was applied, both ordered by version.

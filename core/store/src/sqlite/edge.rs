@@ -1,17 +1,17 @@
 //! What the edge of channels remembers: windows and reply contexts, native ids, parked receipts,
-//! events that were not understood.
+//! media to be fetched, events that were not understood.
 
 use rusqlite::{Connection, params};
 use tandem_domain::{
-    AccountId, ConversationId, LaneId, MessageId, OutboxId, Timestamp, UnknownId,
-    edge::{NativeRow, ParkedReceipt, Reach, UNKNOWN_KEPT, UnknownRow},
+    AccountId, ConversationId, FileId, LaneId, MessageId, OutboxId, Timestamp, UnknownId,
+    edge::{FetchRow, NativeRow, ParkedReceipt, Reach, UNKNOWN_KEPT, UnknownRow},
 };
 
 use super::{
     failure::Failure,
     rows::{
-        at_most, count, delivery_column, delivery_of, delivery_rank, first, int, json_or_none, key,
-        list, run, uuid,
+        at_most, count, delivery_column, delivery_of, delivery_rank, first, int, json,
+        json_or_none, key, list, run, uuid,
     },
 };
 
@@ -153,6 +153,72 @@ pub(super) fn unknown_put(conn: &Connection, w: i64, row: &UnknownRow) -> Result
         params![w, row.account.as_str(), at_most(UNKNOWN_KEPT)],
     )?;
     Ok(())
+}
+
+pub(super) fn fetch_put(
+    conn: &Connection,
+    w: i64,
+    row: &FetchRow,
+    document: &str,
+) -> Result<(), Failure> {
+    run(
+        conn,
+        "INSERT INTO fetches (workspace, file, created_at, due_at, body) \
+         VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (workspace, file) DO UPDATE SET due_at = excluded.due_at, \
+         body = excluded.body",
+        params![
+            w,
+            key(row.file.0),
+            row.created_at.0,
+            row.due_at.map(|at| at.0),
+            document,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(super) fn fetch_done(conn: &Connection, w: i64, file: FileId) -> Result<(), Failure> {
+    run(
+        conn,
+        "DELETE FROM fetches WHERE workspace = ?1 AND file = ?2",
+        params![w, key(file.0)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn fetches_due(
+    conn: &Connection,
+    w: i64,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<FetchRow>, Failure> {
+    list(
+        conn,
+        "SELECT body FROM fetches INDEXED BY fetches_due \
+         WHERE workspace = ?1 AND due_at IS NOT NULL AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
+        params![w, now.0, at_most(limit)],
+        |row| json(row, 0),
+    )
+}
+
+pub(super) fn next_fetch(conn: &Connection, w: i64) -> Result<Option<Timestamp>, Failure> {
+    first(
+        conn,
+        "SELECT due_at FROM fetches INDEXED BY fetches_due \
+         WHERE workspace = ?1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1",
+        params![w],
+        |row| Ok(Timestamp(row.get(0)?)),
+    )
+}
+
+pub(super) fn fetch(conn: &Connection, w: i64, file: FileId) -> Result<Option<FetchRow>, Failure> {
+    first(
+        conn,
+        "SELECT body FROM fetches WHERE workspace = ?1 AND file = ?2",
+        params![w, key(file.0)],
+        |row| json(row, 0),
+    )
 }
 
 pub(super) fn reach(conn: &Connection, w: i64, lane: LaneId) -> Result<Option<Reach>, Failure> {

@@ -32,7 +32,7 @@ use tandem_domain::{
     AccountId, ActionId, ContactId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId,
     Timestamp, Value, WorkspaceId,
     conversation::Conversation,
-    edge::{Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
+    edge::{FetchRow, Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
     store::{
         ActionRow, Commit, Contact, ConversationQuery, Depths, Event, FileRow, InboxRow,
         JournalRow, LaneRow, Message, OnceRow, OutboxRow, Outcome, PackRow, Result, Store, Ticket,
@@ -291,6 +291,27 @@ impl Store for SqliteStore {
             edge::parked(conn, w, &account, &native)
         })
         .await
+    }
+
+    async fn fetches_due(
+        &self,
+        workspace: &WorkspaceId,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<FetchRow>> {
+        self.scan(workspace, move |conn, w| {
+            edge::fetches_due(conn, w, now, limit)
+        })
+        .await
+    }
+
+    async fn next_fetch(&self, workspace: &WorkspaceId) -> Result<Option<Timestamp>> {
+        self.point(workspace, edge::next_fetch).await
+    }
+
+    async fn fetch(&self, workspace: &WorkspaceId, file: FileId) -> Result<Option<FetchRow>> {
+        self.point(workspace, move |conn, w| edge::fetch(conn, w, file))
+            .await
     }
 
     async fn unknowns(&self, workspace: &WorkspaceId, limit: usize) -> Result<Vec<UnknownRow>> {

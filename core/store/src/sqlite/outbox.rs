@@ -219,6 +219,16 @@ pub(super) fn lease(
     Ok(leased)
 }
 
+/// Whoever held a lease is gone: each has run out by now.
+pub(super) fn leases_end(conn: &Connection, w: i64, now: Timestamp) -> Result<(), Failure> {
+    run(
+        conn,
+        "UPDATE outbox SET at = ?2, due_at = ?2 WHERE workspace = ?1 AND state = 1",
+        params![w, now.0],
+    )?;
+    Ok(())
+}
+
 /// When the account's first head is due.
 pub(super) fn next(
     conn: &Connection,

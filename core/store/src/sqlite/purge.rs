@@ -25,6 +25,7 @@ pub(super) struct Cursors {
     natives: i64,
     parked: i64,
     unknowns: i64,
+    fetches: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -84,6 +85,12 @@ pub(super) fn step(
             &mut cursors.unknowns,
             "SELECT rowid, at, 1 FROM unknowns WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
             "DELETE FROM unknowns WHERE rowid = ?1",
+        ),
+        (
+            &mut cursors.fetches,
+            "SELECT rowid, created_at, due_at IS NULL FROM fetches WHERE rowid > ?1 \
+             ORDER BY rowid LIMIT ?2",
+            "DELETE FROM fetches WHERE rowid = ?1",
         ),
     ] {
         walk(conn, &mut step, cursor, before, None, look, delete)?;

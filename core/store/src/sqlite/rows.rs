@@ -113,6 +113,7 @@ pub(super) fn document(write: &Write) -> Result<String, Failure> {
         }),
         Write::EventPut(event) => serde_json::to_string(&event.data),
         Write::OutboxPut(row) => serde_json::to_string(&row.outbound),
+        Write::FetchPut(row) => serde_json::to_string(row),
         Write::OutboxState { state, .. } if settled(state) => serde_json::to_string(state),
         Write::TimerPut(row) => serde_json::to_string(&row.payload),
         Write::ActionPut(row) => serde_json::to_string(row),
@@ -140,6 +141,8 @@ pub(super) fn document(write: &Write) -> Result<String, Failure> {
         | Write::ReceiptPark(_)
         | Write::ReceiptUnpark { .. }
         | Write::UnknownPut(_)
+        | Write::FetchDone(_)
+        | Write::LeasesEnd(_)
         | Write::TimerCancel { .. }
         | Write::TimerFired(_)
         | Write::ActionCancel(_)
