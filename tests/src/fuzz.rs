@@ -5,14 +5,23 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use tandem_channel_kit::{
+    fake,
     menu::{Menu, MenuOption, menu_answer},
     render::render,
+};
+use tandem_channel_script::{
+    event::Event,
+    machine::{Received, Values},
+    prim::{codec, xml},
+    request::Request,
+    script::BUILT_IN,
+    version::Version,
 };
 use tandem_channel_web::inbound;
 use tandem_domain::{
     Locale, Map, Timestamp, Value,
     capabilities::{Capabilities, Choices, Format, Limit, TextLimit, Unit},
-    message::{Choice, Content, Part},
+    message::{Choice, Content, ConversationKind, Part},
 };
 use tandem_flow::template::{Lookup, Scope, Templates};
 use tandem_server::config::{Config, Environment};
@@ -26,6 +35,8 @@ pub const TARGETS: &[Target] = &[
     ("web_frames", web_frames),
     ("templates", templates),
     ("menus", menus),
+    ("script_codecs", script_codecs),
+    ("script_webhook", script_webhook),
 ];
 
 /// A flow file beside a sound pack.yaml.
@@ -167,4 +178,78 @@ pub fn menus(bytes: &[u8]) {
     for sent in render(&content, &caps, &|_| None).sends {
         assert!(tandem_channel_kit::split::measure(&sent.plain(), Unit::Utf16) <= 80);
     }
+}
+
+/// What files of channels read bytes with: what is read and written again is the same.
+pub fn script_codecs(bytes: &[u8]) {
+    if let Some(root) = xml::decode(bytes)
+        && let Some(text) = xml::encode(&root)
+    {
+        assert_eq!(xml::decode(text.as_bytes()), Some(root));
+    }
+    if let Some(fields) = codec::form_decode(bytes) {
+        let text = codec::form_encode(fields.iter().map(|(name, value)| (name, value)));
+        assert_eq!(codec::form_decode(text.as_bytes()), Some(fields));
+    }
+    for (decode, encode) in [
+        (
+            codec::base64_decode as fn(&[u8]) -> Option<Vec<u8>>,
+            codec::base64_encode as fn(&[u8]) -> String,
+        ),
+        (codec::base64url_decode, codec::base64url_encode),
+        (codec::hex_decode, codec::hex_encode),
+        (codec::url_decode, codec::url_encode),
+    ] {
+        assert_eq!(decode(encode(bytes).as_bytes()).as_deref(), Some(bytes));
+        if let Some(read) = decode(bytes) {
+            assert_eq!(decode(encode(&read).as_bytes()), Some(read));
+        }
+    }
+}
+
+thread_local! {
+    static FILES: Vec<(Version, Values)> = BUILT_IN.iter().map(|(name, source, _)| {
+        // Nobody finds a signature by chance: everything counts as signed.
+        let opened = format!(
+            "local file = (function()\n{source}\nend)()\nfile.verify = function() return true end\nreturn file"
+        );
+        let (version, problems) = Version::read(name, &opened);
+        let version = version.unwrap_or_else(|| panic!("{problems:?}"));
+        let values = version.settings.keys().map(|name| (name.clone(), "v".repeat(32)));
+        let values = Values(values.collect());
+        (version, values)
+    }).collect();
+}
+
+/// The first byte chooses the channel, the second the method; the first line of what follows is
+/// the query, the rest the body.
+pub fn script_webhook(bytes: &[u8]) {
+    let [which, method, rest @ ..] = bytes else {
+        return;
+    };
+    let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
+    let query: String = rest[..end]
+        .iter()
+        .filter(|b| b.is_ascii_graphic())
+        .map(|b| char::from(*b))
+        .collect();
+    let body = rest.get(end + 1..).unwrap_or_default();
+    FILES.with(|files| {
+        let (version, values) = &files[usize::from(*which) % files.len()];
+        let now = Timestamp(1_760_000_000_000);
+        let url = format!("https://help.example.test/hooks/x/y?{query}");
+        let mut headers = vec![("content-type", &b"application/json"[..])];
+        if let Some(replay) = &version.caps.edge.replay {
+            headers.push((replay.timestamp.as_str(), b"1760000000"));
+        }
+        let method = if method % 8 == 0 { "GET" } else { "POST" };
+        let request = Request::new(method, &url, headers, body.to_vec().into(), now);
+        let Received::Understood { events, .. } = version.receive(&request, values) else {
+            return;
+        };
+        let account = fake::account("x", "y");
+        for event in Event::read_all(events).into_iter().flatten() {
+            let _ = event.inbound(&account, ConversationKind::Dm, now);
+        }
+    });
 }

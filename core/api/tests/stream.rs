@@ -35,9 +35,10 @@ async fn open(address: &str, by: &str) -> Result<Socket, tungstenite::Error> {
     connect_async(request).await.map(|(socket, _)| socket)
 }
 
-/// The next frame that is an event.
+/// The next frame that is an event. It comes when it happens, long before the stream looks by
+/// itself.
 async fn next(socket: &mut Socket) -> Value {
-    let frame = tokio::time::timeout(Duration::from_secs(20), async {
+    let frame = tokio::time::timeout(Duration::from_secs(10), async {
         loop {
             match socket.next().await.unwrap().unwrap() {
                 Message::Text(text) => break text,

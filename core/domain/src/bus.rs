@@ -33,7 +33,6 @@ pub enum Signal {
     },
     Events {
         workspace: WorkspaceId,
-        seq: u64,
     },
     Outbox {
         account: AccountId,

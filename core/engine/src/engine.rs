@@ -261,6 +261,13 @@ impl Engine {
         self.0.bus.publish(topic, signal);
     }
 
+    /// The workspace's event log has grown.
+    pub(crate) fn wake_events(&self, workspace: &WorkspaceId) {
+        let workspace = workspace.clone();
+        let topic = Topic::Events(workspace.clone());
+        self.wake(&topic, Signal::Events { workspace });
+    }
+
     /// The turn of an event has ended with these public lines.
     pub(crate) fn settle(&self, id: InboxId, lines: Arc<Vec<Message>>) {
         let before = self.settled().put(id, Settled::Done(lines.clone()));

@@ -149,8 +149,11 @@ impl Engine {
             ],
             Err(failed) => self.failed(row, failed),
         };
-        if let Err(error) = self.put(workspace, writes).await {
-            tracing::error!(%error, "The end of a fetch could not be recorded; it is made again.");
+        match self.put(workspace, writes).await {
+            Ok(()) => self.wake_events(workspace),
+            Err(error) => {
+                tracing::error!(%error, "The end of a fetch could not be recorded; it is made again.");
+            }
         }
     }
 

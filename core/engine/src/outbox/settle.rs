@@ -128,9 +128,7 @@ impl Engine {
             seq,
         };
         self.wake(&Topic::Lane(lane), transcript);
-        let workspace = workspace.clone();
-        let topic = Topic::Events(workspace.clone());
-        self.wake(&topic, Signal::Events { workspace, seq: 0 });
+        self.wake_events(workspace);
     }
 
     fn verdict(

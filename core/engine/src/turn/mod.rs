@@ -390,6 +390,9 @@ impl Engine {
         {
             connected.wake.notify_one();
         }
+        if draft.events > 0 {
+            self.wake_events(&cell.workspace);
+        }
         if draft.fetches {
             self.0.fetches_changed.notify_one();
         }
