@@ -1,7 +1,10 @@
 //! The kinds of channels this program has. A native one is registered in [`Kinds::shipped`] and
 //! nowhere else; one made of a single file is read by the reader of such files.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use serde_json::Value;
 use tandem_channel_kit::Kind;
@@ -9,6 +12,16 @@ use tandem_channel_script::{House, ScriptKind};
 
 /// Reads a channel that is described by one file.
 pub type FileReader = Arc<dyn Fn(&Path) -> anyhow::Result<Arc<dyn Kind>> + Send + Sync>;
+
+/// Kinds that a program of one's own adds to those shipped.
+static OWN: OnceLock<Vec<Arc<dyn Kind>>> = OnceLock::new();
+
+/// Adds kinds to what every command of this program knows. For the beginning of a program of
+/// one's own: later calls change nothing.
+pub fn add(kinds: Vec<Arc<dyn Kind>>) {
+    // The first call counts: what was looked up by then must not change.
+    let _ = OWN.set(kinds);
+}
 
 /// What `channels` in the configuration may name, besides `web`.
 #[derive(Clone, Default)]
@@ -18,10 +31,14 @@ pub struct Kinds {
 }
 
 impl Kinds {
-    /// Those that come with the program.
+    /// Those that come with the program, and those that were [added](add) to it.
     #[must_use]
     pub fn shipped() -> Self {
-        Self::default().with_scripts(None)
+        let mut kinds = Self::default().with_scripts(None);
+        kinds
+            .natives
+            .extend(OWN.get().into_iter().flatten().cloned());
+        kinds
     }
 
     /// With the channels in files: those that come with the program, and a reader of others. With
