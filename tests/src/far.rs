@@ -3,11 +3,12 @@
 //!
 //! * [`Platform`], [`Board`] – what a fake is, and what customers were shown on it;
 //! * [`scenarios`] – what every channel must carry; [`courier`] – how webhooks are delivered;
-//! * [`signed`] – a system of one's own.
+//! * [`signed`] – a system of one's own; [`telegram`] – the Bot API.
 
 pub mod courier;
 pub mod scenarios;
 pub mod signed;
+pub mod telegram;
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -17,6 +17,7 @@ use tandem_channel_script::{
     script::BUILT_IN,
     version::Version,
 };
+use tandem_channel_telegram::inbound::{Reader, Says};
 use tandem_channel_web::inbound;
 use tandem_domain::{
     Locale, Map, Timestamp, Value,
@@ -37,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("menus", menus),
     ("script_codecs", script_codecs),
     ("script_webhook", script_webhook),
+    ("telegram_update", telegram_update),
 ];
 
 /// A flow file beside a sound pack.yaml.
@@ -252,4 +254,24 @@ pub fn script_webhook(bytes: &[u8]) {
             let _ = event.inbound(&account, ConversationKind::Dm, now);
         }
     });
+}
+
+/// One update as Telegram brings it. What is read as an event is one that the inbox can judge.
+pub fn telegram_update(bytes: &[u8]) {
+    let account = fake::account("telegram", "fuzz");
+    let reader = Reader {
+        account: &account,
+        bot: 2,
+        username: Some("tandem_bot"),
+        now: Timestamp(1_760_000_000_000),
+    };
+    let update = reader.read(bytes);
+    match update.says {
+        Says::Event(event) => {
+            assert_eq!(Some(event.id), update.id.map(|id| id.to_string()));
+            assert!(!event.conversation.id.is_empty() && !event.sender.id.is_empty());
+        }
+        Says::Nothing => assert!(update.id.is_some()),
+        Says::Unknown(why) => assert!(!why.is_empty()),
+    }
 }

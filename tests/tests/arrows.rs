@@ -32,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("api", &["domain", "engine", "desk", "channel-kit", "net"]),
     ("channel-web", &["channel-kit", "domain"]),
     ("channel-script", &["channel-kit", "domain", "lua", "net"]),
+    ("channel-telegram", &["channel-kit", "domain", "net"]),
 ];
 
 /// Libraries that only these crates may use.
@@ -40,6 +41,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("mlua", &["lua", "channel-script"]),
     ("reqwest", &["net"]),
     ("minijinja", &["flow"]),
+    ("teloxide-core", &["channel-telegram"]),
 ];
 
 #[test]

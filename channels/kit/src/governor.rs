@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use tandem_domain::{
     LaneId, Timestamp,
     capabilities::{Pace, Rate},
+    message::ConversationKind,
 };
 
 /// Conversations remembered before those whose paces are free again are forgotten.
@@ -19,6 +20,8 @@ const CHATS: usize = 10_000;
 pub struct Governor {
     account: Vec<Log>,
     chat: Vec<Pace>,
+    /// Those of `chat` and more, for conversations of many people.
+    group: Vec<Pace>,
     chats: HashMap<LaneId, Vec<Log>>,
     /// Where the next tidying of `chats` is worth its while.
     tidy_at: usize,
@@ -80,6 +83,7 @@ impl Governor {
         Self {
             account: rate.account.iter().copied().map(Log::new).collect(),
             chat: rate.chat.clone(),
+            group: rate.chat.iter().chain(&rate.group).copied().collect(),
             chats: HashMap::new(),
             tidy_at: CHATS,
             paused_until: Timestamp(i64::MIN),
@@ -105,21 +109,31 @@ impl Governor {
         Timestamp(paces.max(self.paused_until.0).max(now.0))
     }
 
-    /// Lets one message of the conversation leave now and counts it, or says when it may.
+    /// Lets one message of the conversation leave now and counts it, or says when it may. The
+    /// kind is that of the conversation's every message.
     ///
     /// # Errors
     /// The moment to ask again.
-    pub fn take(&mut self, lane: LaneId, now: Timestamp) -> Result<(), Timestamp> {
+    pub fn take(
+        &mut self,
+        lane: LaneId,
+        kind: ConversationKind,
+        now: Timestamp,
+    ) -> Result<(), Timestamp> {
         let account = self.free_at(now);
         if account > now {
             return Err(account);
         }
-        if !self.chat.is_empty() {
-            self.tidy(now);
+        self.tidy(now);
+        let paces = match kind {
+            ConversationKind::Dm => &self.chat,
+            ConversationKind::Group | ConversationKind::Thread => &self.group,
+        };
+        if !paces.is_empty() {
             let logs = self
                 .chats
                 .entry(lane)
-                .or_insert_with(|| self.chat.iter().copied().map(Log::new).collect());
+                .or_insert_with(|| paces.iter().copied().map(Log::new).collect());
             let chat = logs.iter().map(|log| log.free_at(now.0)).max();
             if let Some(at) = chat.filter(|at| *at > now.0) {
                 return Err(Timestamp(at));
@@ -166,7 +180,7 @@ impl Governor {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{ConversationKind::Dm, *};
 
     fn lane(n: u64) -> LaneId {
         LaneId::derive(&[&n.to_string()])
@@ -176,6 +190,7 @@ mod tests {
         Rate {
             account: account.to_vec(),
             chat: chat.to_vec(),
+            group: Vec::new(),
         }
     }
 
@@ -184,15 +199,33 @@ mod tests {
         let mut g = Governor::new(&rate(&[Pace::new(2, 1)], &[Pace::new(1, 1)]));
         let at = Timestamp;
         assert_eq!(g.room(at(0)), 2);
-        assert_eq!(g.take(lane(1), at(0)), Ok(()));
-        assert_eq!(g.take(lane(1), at(10)), Err(at(1000)));
-        assert_eq!(g.take(lane(2), at(20)), Ok(()));
+        assert_eq!(g.take(lane(1), Dm, at(0)), Ok(()));
+        assert_eq!(g.take(lane(1), Dm, at(10)), Err(at(1000)));
+        assert_eq!(g.take(lane(2), Dm, at(20)), Ok(()));
         assert_eq!(g.room(at(20)), 0);
-        assert_eq!(g.take(lane(3), at(30)), Err(at(1000)));
+        assert_eq!(g.take(lane(3), Dm, at(30)), Err(at(1000)));
         assert_eq!(g.free_at(at(30)), at(1000));
-        assert_eq!(g.take(lane(3), at(1000)), Ok(()));
+        assert_eq!(g.take(lane(3), Dm, at(1000)), Ok(()));
         // The second of the first two still counts.
-        assert_eq!(g.take(lane(1), at(1000)), Err(at(1020)));
+        assert_eq!(g.take(lane(1), Dm, at(1000)), Err(at(1020)));
+    }
+
+    #[test]
+    fn a_group_keeps_its_own_pace_besides() {
+        let mut g = Governor::new(&Rate {
+            group: vec![Pace::new(2, 60)],
+            ..rate(&[], &[Pace::new(1, 1)])
+        });
+        let at = Timestamp;
+        for (group, kind) in [(1, ConversationKind::Group), (2, ConversationKind::Thread)] {
+            assert_eq!(g.take(lane(group), kind, at(0)), Ok(()));
+            assert_eq!(g.take(lane(group), kind, at(10)), Err(at(1000)));
+            assert_eq!(g.take(lane(group), kind, at(1000)), Ok(()));
+            assert_eq!(g.take(lane(group), kind, at(2000)), Err(at(60_000)));
+        }
+        for second in 0..5 {
+            assert_eq!(g.take(lane(3), Dm, at(second * 1000)), Ok(()));
+        }
     }
 
     #[test]
@@ -201,23 +234,23 @@ mod tests {
         let at = Timestamp;
         g.told_to_wait(lane(1), at(5000));
         g.told_to_wait(lane(1), at(6000));
-        assert_eq!(g.take(lane(2), at(0)), Ok(()));
+        assert_eq!(g.take(lane(2), Dm, at(0)), Ok(()));
         g.went_through();
         g.told_to_wait(lane(3), at(5000));
-        assert_eq!(g.take(lane(2), at(0)), Ok(()));
+        assert_eq!(g.take(lane(2), Dm, at(0)), Ok(()));
         g.told_to_wait(lane(2), at(4000));
         assert_eq!((g.room(at(0)), g.free_at(at(0))), (0, at(4000)));
-        assert_eq!(g.take(lane(4), at(1)), Err(at(4000)));
-        assert_eq!(g.take(lane(4), at(4000)), Ok(()));
+        assert_eq!(g.take(lane(4), Dm, at(1)), Err(at(4000)));
+        assert_eq!(g.take(lane(4), Dm, at(4000)), Ok(()));
     }
 
     #[test]
     fn conversations_that_are_quiet_are_forgotten() {
         let mut g = Governor::new(&rate(&[], &[Pace::new(1, 60)]));
         for n in 0..CHATS as u64 {
-            g.take(lane(n), Timestamp(0)).unwrap();
+            g.take(lane(n), Dm, Timestamp(0)).unwrap();
         }
-        g.take(lane(u64::MAX), Timestamp(60_000)).unwrap();
+        g.take(lane(u64::MAX), Dm, Timestamp(60_000)).unwrap();
         assert_eq!(g.chats.len(), 1);
     }
 
@@ -236,13 +269,13 @@ mod tests {
             let mut now = 0;
             for (n, wait) in asks {
                 now += wait;
-                match g.take(lane(n), Timestamp(now)) {
+                match g.take(lane(n), Dm, Timestamp(now)) {
                     Ok(()) => sent.push((n, now)),
                     Err(at) => {
                         prop_assert!(at.0 > now);
                         let mut later = at;
                         // The account's time may come before the conversation's.
-                        while let Err(again) = g.take(lane(n), later) {
+                        while let Err(again) = g.take(lane(n), Dm, later) {
                             prop_assert!(again > later);
                             later = again;
                         }

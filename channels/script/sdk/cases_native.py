@@ -8,7 +8,7 @@ Requests and events have the shapes of the other fixtures. Three more kinds of l
         an answer of 微信客服 `kf/sync_msg`, and the events in it
 """
 
-from book import NOW, SECS, Book, changed, dm, text, without
+from book import NOW, SECS, Book, call, changed, dm, text, without
 from platforms import dumps, hook, settled_random, telegram_sign, wechat_crypto, wechat_echo, wechat_sign, wecom_echo
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -253,19 +253,22 @@ def discord():
 
 
 def telegram():
-    config = {"secret_token": "tandem_secret-1", "bot_username": "tandem_bot"}
-    book = Book("telegram", config, "native")
+    config = {"token": "2:tandem-token", "secret_token": "tandem_secret-1", "bot_username": "tandem_bot"}
+    book = Book("telegram", config, "../telegram/fixtures")
     user = {"id": 1111111, "is_bot": False, "first_name": "Ada", "last_name": "L", "username": "ada", "language_code": "en"}
+    me = {"id": 2, "is_bot": True, "first_name": "T", "username": "tandem_bot"}
     private, group = {"id": 1111111, "type": "private", "first_name": "Ada"}, {"id": -1001234567890, "type": "supergroup", "title": "Shop", "is_forum": True}
 
     def message(chat=private, **more):
         return {"message_id": 1365, "from": user, "chat": chat, "date": SECS} | more
 
     def seen(kind="message", where=None, **more):
-        return {"id": "10000", "kind": kind, "ts": NOW, "conversation": where or dm("1111111"), "sender": {"id": "1111111", "name": "Ada L"}, "message_id": "1365"} | more
+        where = where or dm("1111111")
+        return {"id": "10000", "kind": kind, "ts": NOW, "conversation": where, "sender": {"id": "1111111", "name": "Ada L", "locale": "en"},
+                "message_id": f"{where.get('parent', where['id'])}:1365"} | more
 
-    def arrive(name, update, *expected):
-        book.webhook(name, telegram_sign(config, NOW, {"update_id": 10000} | update), list(expected))
+    def arrive(name, update, *expected, **expect):
+        book.webhook(name, telegram_sign(config, NOW, {"update_id": 10000} | update), list(expected), **expect)
     arrive("a text", {"message": message(text="Where is order A-1001? 🚚")}, seen(parts=[text("Where is order A-1001? 🚚")]))
     arrive("a deep link", {"message": message(text="/start order-A-1001", entities=[{"type": "bot_command", "offset": 0, "length": 6}])}, seen(parts=[text("/start order-A-1001")]))
     photos = [{"file_id": "small", "file_unique_id": "s", "width": 90, "height": 51, "file_size": 1000}, {"file_id": "large", "file_unique_id": "l", "width": 1280, "height": 720, "file_size": 99000}]
@@ -273,27 +276,132 @@ def telegram():
     document = {"file_id": "doc", "file_unique_id": "d", "file_name": "invoice.pdf", "mime_type": "application/pdf", "file_size": 2138}
     arrive("a document", {"message": message(document=document)}, seen(parts=[media("file", "doc", mime="application/pdf", name="invoice.pdf", size=2138)]))
     arrive("a voice message", {"message": message(voice={"file_id": "v", "file_unique_id": "v", "duration": 3, "mime_type": "audio/ogg", "file_size": 8000})}, seen(parts=[media("audio", "v", mime="audio/ogg", size=8000)]))
+    song = {"file_id": "a", "file_unique_id": "a", "duration": 3, "mime_type": "audio/mpeg", "file_size": 8000, "title": "Song"}
+    arrive("a song", {"message": message(audio=song)}, seen(parts=[media("audio", "a", mime="audio/mpeg", name="Song", size=8000)]))
+    film = {"file_id": "f", "file_unique_id": "f", "width": 640, "height": 480, "duration": 3, "mime_type": "video/mp4", "file_size": 8000}
+    arrive("a video", {"message": message(video=film, caption="it wobbles")}, seen(parts=[media("video", "f", mime="video/mp4", size=8000), text("it wobbles")]))
+    arrive("a moving picture, sent as a document too", {"message": message(animation=film, document={k: film[k] for k in ("file_id", "file_unique_id", "mime_type", "file_size")})},
+           seen(parts=[media("video", "f", mime="video/mp4", size=8000)]))
+    arrive("a round video", {"message": message(video_note={"file_id": "n", "file_unique_id": "n", "length": 240, "duration": 3})}, seen(parts=[media("video", "n", mime="video/mp4")]))
+    sticker = {"file_id": "st", "file_unique_id": "st", "type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False, "emoji": "👍"}
+    arrive("a sticker", {"message": message(sticker=sticker)}, seen(parts=[{"type": "unsupported", "native": "sticker 👍"}]))
     arrive("a place", {"message": message(location={"latitude": 51.5, "longitude": -0.12})}, seen(parts=[{"type": "location", "lat": 51.5, "lon": -0.12}]))
+    venue = {"location": {"latitude": 51.5, "longitude": -0.12}, "title": "Shop", "address": "1 Strand"}
+    arrive("a place with a name", {"message": message(venue=venue, location=venue["location"])}, seen(parts=[{"type": "location", "lat": 51.5, "lon": -0.12, "name": "Shop, 1 Strand"}]))
+    arrive("a contact", {"message": message(contact={"phone_number": "+441234567", "first_name": "Bo", "user_id": 5})}, seen(parts=[text("Bo +441234567")]))
+    arrive("dice", {"message": message(dice={"emoji": "🎲", "value": 3})}, seen(parts=[{"type": "unsupported", "native": "dice"}]))
     topic = {"kind": "thread", "id": "77", "parent": "-1001234567890"}
     mention = [{"type": "mention", "offset": 0, "length": 11}]
     arrive("a mention in a topic of a group", {"message": message(group, message_thread_id=77, is_topic_message=True, text="@tandem_bot returns?", entities=mention)},
            seen(where=topic, parts=[text("@tandem_bot returns?")], mentions_me=True))
-    arrive("an answer to a message", {"message": message(text="this one", reply_to_message={"message_id": 1300, "chat": private, "date": SECS})}, seen(parts=[text("this one")], quote="1300"))
+    shop = {"kind": "group", "id": "-1001234567890"}
+    command = [{"type": "bot_command", "offset": 0, "length": 17}]
+    arrive("a command to the bot by name", {"message": message(group, text="/order@Tandem_bot A-1001", entities=command)}, seen(where=shop, parts=[text("/order A-1001")], mentions_me=True))
+    other = [{"type": "bot_command", "offset": 0, "length": 16}]
+    arrive("a command to another bot", {"message": message(group, text="/order@other_bot A-1001", entities=other)}, seen(where=shop, parts=[text("/order@other_bot A-1001")]))
+    asked = {"message_id": 1300, "chat": group, "from": me, "date": SECS, "text": "Which order?"}
+    arrive("an answer to the bot in a group, in a thread that is no topic", {"message": message(group, message_thread_id=1300, text="A-1001", reply_to_message=asked)},
+           seen(where=shop, parts=[text("A-1001")], quote="-1001234567890:1300", mentions_me=True))
+    begun = {"message_id": 77, "chat": group, "from": user, "date": SECS, "message_thread_id": 77, "is_topic_message": True, "forum_topic_created": {"name": "Returns", "icon_color": 7322096}}
+    arrive("a message in a topic answers nothing", {"message": message(group, message_thread_id=77, is_topic_message=True, text="hi", reply_to_message=begun)}, seen(where=topic, parts=[text("hi")]))
+    anonymous = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+    arrive("an administrator who writes as the group", {"message": message(group, text="hi") | {"from": anonymous, "sender_chat": group}}, seen(where=shop, sender={"id": "-1001234567890", "name": "Shop"}, parts=[text("hi")]))
+    arrive("an answer to a message", {"message": message(text="this one", reply_to_message={"message_id": 1300, "chat": private, "date": SECS, "text": "a"})}, seen(parts=[text("this one")], quote="1111111:1300"))
     arrive("an edit", {"edited_message": message(text="A-1002", edit_date=SECS + 5)}, seen("edit", ts=NOW + 5000, parts=[text("A-1002")]))
-    press = {"id": "4382bfdwdsb323b2d9", "from": user, "chat_instance": "1", "data": "return", "message": message(text="Pick")}
-    pressed = seen("action", action={"value": "return"}, reply_context={"token": press["id"], "ttl": 15, "uses": 1})
-    del pressed["ts"]
-    arrive("a button", {"callback_query": press}, pressed)
-    left = {"chat": private, "from": user, "date": SECS, "old_chat_member": {"user": {"id": 2, "is_bot": True, "first_name": "T"}, "status": "member"},
-            "new_chat_member": {"user": {"id": 2, "is_bot": True, "first_name": "T"}, "status": "kicked", "until_date": 0}}
-    gone = seen("system", system="unfollow")
-    del gone["message_id"]
-    arrive("the customer blocks the bot", {"my_chat_member": left}, gone)
+    shown = {"reply_markup": {"inline_keyboard": [[{"text": "Send it back", "callback_data": "return"}]]}}
+    press = {"id": "4382bfdwdsb323b2d9", "from": user, "chat_instance": "1", "data": "return", "message": message(text="Pick") | {"from": me} | shown}
+    pressed = seen("action", action={"value": "return", "label": "Send it back"})
+    del pressed["ts"]  # Telegram says no time; it is that of the arrival
+    ended = {"body": dumps({"method": "answerCallbackQuery", "callback_query_id": press["id"]})}
+    arrive("a button, whose spinner the answer ends", {"callback_query": press}, pressed, response=ended)
+    arrive("a button of a message that is gone", {"callback_query": press | {"message": {"message_id": 1365, "chat": private, "date": 0}}}, pressed | {"action": {"value": "return"}}, response=ended)
+    thumb = {"chat": private, "message_id": 1365, "user": user, "date": SECS, "old_reaction": [], "new_reaction": [{"type": "emoji", "emoji": "👍"}]}
+    arrive("a reaction", {"message_reaction": thumb}, seen("reaction", reaction={"emoji": "👍"}))
+    arrive("a reaction taken back", {"message_reaction": thumb | {"old_reaction": thumb["new_reaction"], "new_reaction": []}})
+    arrive("a reaction of nobody", {"message_reaction": {k: v for k, v in thumb.items() if k != "user"}})
+    bot = {"user": me}
+    left = {"chat": private, "from": user, "date": SECS, "old_chat_member": bot | {"status": "member"}, "new_chat_member": bot | {"status": "kicked", "until_date": 0}}
+
+    def told(name, **more):
+        event = seen("system", system=name, **more)
+        del event["message_id"]
+        return event
+    arrive("the customer blocks the bot", {"my_chat_member": left}, told("unfollow"))
+    arrive("and lets it in again", {"my_chat_member": left | {"old_chat_member": left["new_chat_member"], "new_chat_member": left["old_chat_member"]}}, told("follow"))
+    arrive("the bot is put out of a group", {"my_chat_member": left | {"chat": group, "new_chat_member": bot | {"status": "left"}}}, told("leave", where=shop))
+    small = {"id": -500, "type": "group", "title": "Shop"}
+    arrive("a group becomes a supergroup", {"message": message(small, migrate_to_chat_id=-1001234567890)},
+           seen("system", where={"kind": "group", "id": "-500"}, system="migrate", data={"migrate_to_chat_id": -1001234567890}))
+    arrive("what the bot itself wrote", {"message": message(text="hi") | {"from": me}})
+    arrive("another bot", {"message": message(group, text="hi") | {"from": me | {"id": 3}}})
+    channel = {"id": -1009, "type": "channel", "title": "News"}
+    arrive("a post of a channel", {"channel_post": {"message_id": 1, "chat": channel, "sender_chat": channel, "date": SECS, "text": "news"}})
+    service = {"id": 777000, "is_bot": False, "first_name": "Telegram"}
+    arrive("a post that comes into the group of its channel", {"message": message(group, text="news", is_automatic_forward=True) | {"from": service, "sender_chat": channel}})
+    arrive("somebody joins a group", {"message": message(group, new_chat_members=[user])})
     arrive("a kind of update that is none of ours", {"poll": {"id": "1"}})
+    arrive("a kind of update that nobody knows", {"telepathy": {"id": "1"}}, alert=True)
+    arrive("a message of a kind that nobody knows", {"message": message(hologram={"file_id": "h"})}, alert=True)
+    arrive("a message without a chat", {"message": {"message_id": 1, "date": SECS, "text": "hi"}}, alert=True)
     good = telegram_sign(config, NOW, {"update_id": 1, "message": message(text="hi")})
+    book.webhook("no JSON", good | {"body": "{"}, alert=True)
     book.webhook("no secret", without(good, "X-Telegram-Bot-Api-Secret-Token"), status=401)
     book.webhook("another secret", changed(good, "X-Telegram-Bot-Api-Secret-Token", "tandem_secret-2"), status=401)
+    book.webhook("an empty secret", changed(good, "X-Telegram-Bot-Api-Secret-Token", ""), status=401)
+    telegram_sends(book, topic)
     return book
+
+
+def telegram_sends(book, topic):
+    api, uuid = "https://api.telegram.org/bot2:tandem-token/", "7f1c8f4e-0000-5000-8000-00000000a001"
+    chat, taken = 1111111, {"ok": True, "result": {"message_id": 1400, "date": SECS, "chat": {"id": 1111111, "type": "private"}, "text": "…"}}
+    ids = {"status": "sent", "ids": ["1111111:1400"]}
+
+    def send(name, parts, http, expect=ids, **more):
+        message = {"uuid": uuid, "conversation": dm("1111111"), "parts": parts} | more
+        book.send(name, message, http if isinstance(http, list) else [http], expect)
+
+    def made(method, reply=taken, status=200, **fields):
+        return call(api + method, {"chat_id": chat} | fields, reply=reply, status=status)
+
+    def failed(code, description, **parameters):
+        return {"ok": False, "error_code": code, "description": description} | ({"parameters": parameters} if parameters else {})
+    hello = [text("*Not* _marked_ <up> 你好 😀")]
+    send("a text is plain", hello, made("SendMessage", text=hello[0]["text"]))
+    choices = [{"label": "Yes", "value": "yes"}, {"label": "No", "value": "no"}, {"label": "Track it on the carrier's site", "url": "https://carrier.example.test/1"}]
+    rows = [[{"text": "Yes", "callback_data": "yes"}, {"text": "No", "callback_data": "no"}], [{"text": "Track it on the carrier's site", "url": "https://carrier.example.test/1"}]]
+    send("buttons, and a link as one", [text("Well?")], made("SendMessage", text="Well?", reply_markup={"inline_keyboard": rows}), choices=choices, choice_style="buttons")
+    reply = {"message_id": 1365, "allow_sending_without_reply": True}
+    send("an answer to a message", [text("This one")], made("SendMessage", text="This one", reply_parameters=reply), quote="1111111:1365")
+    send("an answer to a message of another chat", [text("This one")], made("SendMessage", text="This one"), quote="5:1365")
+    there = {"ok": True, "result": {"message_id": 1400, "date": SECS, "chat": {"id": -1001234567890, "type": "supergroup"}}}
+    send("into a topic", [text("Here")], made("SendMessage", there, chat_id=-1001234567890, message_thread_id=77, text="Here"), {"status": "sent", "ids": ["-1001234567890:1400"]}, conversation=topic)
+    send("a picture by its address", [media("image", "https://shop.example.test/a.jpg", mime="image/jpeg")], made("SendPhoto", photo="https://shop.example.test/a.jpg"))
+    send("a document by its address", [media("file", "https://shop.example.test/a.pdf", mime="application/pdf")], made("SendDocument", document="https://shop.example.test/a.pdf"))
+    send("a document that Telegram does not fetch", [media("file", "https://shop.example.test/a.csv", mime="text/csv", name="a.csv")], made("SendMessage", text="a.csv: https://shop.example.test/a.csv"))
+    send("a voice message by its address", [media("audio", "https://shop.example.test/a.ogg", mime="audio/ogg")], made("SendVoice", voice="https://shop.example.test/a.ogg"))
+    send("a moving picture by its address", [media("image", "https://shop.example.test/a.gif", mime="image/gif")], made("SendAnimation", animation="https://shop.example.test/a.gif"))
+    send("a picture that Telegram has", [media("image", "AgACAgIAAx0", mime="image/jpeg")], made("SendPhoto", photo="AgACAgIAAx0"))
+    send("typing", [], call(api + "SendChatAction", {"chat_id": chat, "action": "typing"}, reply={"ok": True, "result": True}), {"status": "sent", "ids": []}, op="typing")
+    same = {"status": "sent", "ids": ["1111111:1365"]}
+    send("an edit", [text("New")], made("EditMessageText", message_id=1365, text="New"), same, op="edit", target="1111111:1365")
+    unchanged = failed(400, "Bad Request: message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message")
+    send("an edit that changes nothing", [text("New")], made("EditMessageText", unchanged, 400, message_id=1365, text="New"), same, op="edit", target="1111111:1365")
+    send("buttons taken away", [], made("EditMessageReplyMarkup", message_id=1365), same, op="edit", target="1111111:1365")
+    send("a deletion", [], made("DeleteMessage", {"ok": True, "result": True}, message_id=1365), same, op="delete", target="1111111:1365")
+    send("a deletion of what is gone", [], made("DeleteMessage", failed(400, "Bad Request: message to delete not found"), 400, message_id=1365), same, op="delete", target="1111111:1365")
+    hi = [text("hi")]
+    send("patience", hi, made("SendMessage", failed(429, "Too Many Requests: retry after 7", retry_after=7), 429, text="hi"), {"error": "retry_after", "seconds": 7})
+    send("a customer who blocked the bot", hi, made("SendMessage", failed(403, "Forbidden: bot was blocked by the user"), 403, text="hi"), {"error": "rejected", "code": "blocked"})
+    send("a customer who never pressed Start", hi, made("SendMessage", failed(400, "Bad Request: chat not found"), 400, text="hi"), {"error": "rejected", "code": "not_started"})
+    send("a refusal of no special kind", hi, made("SendMessage", failed(400, "Bad Request: BUTTON_URL_INVALID"), 400, text="hi"), {"error": "rejected", "code": "400"})
+    send("a token that was revoked", hi, made("SendMessage", failed(401, "Unauthorized"), 401, text="hi"), {"error": "unauthorized"})
+    send("a token of no form", hi, made("SendMessage", failed(404, "Not Found"), 404, text="hi"), {"error": "unauthorized"})
+    send("Telegram broke", hi, made("SendMessage", failed(500, "Internal Server Error"), 500, text="hi"), {"error": "transient"})
+    moved = failed(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-1001234567890)
+    old = {"kind": "group", "id": "-500"}
+    send("a group that has become a supergroup", hi, [made("SendMessage", moved, 400, chat_id=-500, text="hi"), made("SendMessage", there, chat_id=-1001234567890, text="hi")],
+         {"status": "sent", "ids": ["-1001234567890:1400"]}, conversation=old)
 
 
 BOOKS = [wechat, miniprogram, wecom, wxkf, discord, telegram]

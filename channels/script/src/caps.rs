@@ -202,7 +202,7 @@ impl Caps {
             }
         }
         let rate = &self.capabilities.rate;
-        for pace in rate.account.iter().chain(&rate.chat) {
+        for pace in rate.account.iter().chain(&rate.chat).chain(&rate.group) {
             if pace.count == 0 || pace.secs == 0 {
                 object(
                     "rate",

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tandem_domain::{FileId, Value};
-use tandem_net::{Body as NetBody, NetError, NetErrorKind, Request};
+use tandem_net::{Body as NetBody, Form, NetError, NetErrorKind, Request};
 use tokio::time::Instant;
 
 use crate::{
     account::{Ready, Shared},
     call::{Answer, Body, Call, Content, Effects, Field, NoAnswer},
     machine::effect_limits,
-    prim::{codec, digest},
 };
 
 /// Largest multipart form with its files.
@@ -44,18 +43,12 @@ impl<'a> Wire<'a> {
             Body::Json(value) => NetBody::Json(value.clone()),
             Body::Form(fields) => NetBody::Form(fields.clone()),
             Body::Bytes(own) => bytes("application/octet-stream", own.clone()),
-            Body::Multipart(fields) => {
-                let boundary = digest::random(18)
-                    .map(|bytes| codec::base64url_encode(&bytes))
-                    .ok_or_else(|| unavailable("the system gives no random numbers"))?;
-                let form = self.form(&boundary, fields).await?;
-                bytes(&format!("multipart/form-data; boundary={boundary}"), form)
-            }
+            Body::Multipart(fields) => self.form(fields).await?,
         })
     }
 
-    async fn form(&self, boundary: &str, fields: &[Field]) -> Result<Bytes, NoAnswer> {
-        let mut form = BytesMut::new();
+    async fn form(&self, fields: &[Field]) -> Result<NetBody, NoAnswer> {
+        let mut form = Form::new();
         for field in fields {
             let (bytes, name, mime) = match &field.content {
                 Content::Text(text) => (text.clone(), field.filename.clone(), field.mime.clone()),
@@ -65,38 +58,13 @@ impl<'a> Wire<'a> {
                     (bytes, Some(name), field.mime.clone().or(Some(mime)))
                 }
             };
-            let mut head = format!(
-                "--{boundary}\r\nContent-Disposition: form-data; name=\"{}\"",
-                field.name
-            );
-            if let Some(name) = name {
-                let plain: String = name
-                    .chars()
-                    .map(|c| {
-                        if c.is_control() || matches!(c, '"' | '\\') {
-                            '_'
-                        } else {
-                            c
-                        }
-                    })
-                    .collect();
-                head.push_str(&format!("; filename=\"{plain}\""));
-            }
-            if let Some(mime) = mime {
-                let plain: String = mime.chars().filter(|c| !c.is_control()).collect();
-                head.push_str(&format!("\r\nContent-Type: {plain}"));
-            }
-            form.extend_from_slice(head.as_bytes());
-            form.extend_from_slice(b"\r\n\r\n");
-            form.extend_from_slice(&bytes);
-            form.extend_from_slice(b"\r\n");
+            form.part(&field.name, name.as_deref(), mime.as_deref(), &bytes);
             if form.len() > FORM_MAX {
                 let text = format!("an upload has at most {} MB", FORM_MAX >> 20);
                 return Err(NoAnswer::new("too_large", text, false));
             }
         }
-        form.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-        Ok(form.freeze())
+        Ok(form.finish())
     }
 
     /// The bytes of a stored file, with its name and type.

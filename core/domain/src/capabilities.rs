@@ -178,6 +178,12 @@ pub struct Rate {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub chat: Vec<Pace>,
+    /// In one conversation of many people, besides.
+    #[serde(
+        deserialize_with = "one_or_many",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub group: Vec<Pace>,
 }
 
 fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Pace>, D::Error> {
@@ -302,7 +308,7 @@ mod tests {
             "media": {"image": {"by": "url", "max": 1024}, "file": {"by": "upload"}},
             "edit_secs": -1, "receipts": true,
             "window": {"secs": 172_800, "quota": 5, "outside": "template"},
-            "rate": {"account": 30, "chat": [1, {"count": 20, "secs": 60}]},
+            "rate": {"account": 30, "chat": [1, {"count": 5, "secs": 10}], "group": {"count": 20, "secs": 60}},
             "dedupe_secs": 0, "idempotency_secs": 3600,
         }))
         .unwrap();
@@ -315,7 +321,8 @@ mod tests {
         assert!(!caps.takes(MediaKind::Video, None));
         assert_eq!(caps.window.unwrap().outside, Outside::Template);
         assert_eq!(caps.rate.account, [Pace::new(30, 1)]);
-        assert_eq!(caps.rate.chat, [Pace::new(1, 1), Pace::new(20, 60)]);
+        assert_eq!(caps.rate.chat, [Pace::new(1, 1), Pace::new(5, 10)]);
+        assert_eq!(caps.rate.group, [Pace::new(20, 60)]);
         let again = serde_json::to_value(&caps).unwrap();
         assert_eq!(serde_json::from_value::<Capabilities>(again).unwrap(), caps);
     }

@@ -8,6 +8,7 @@
 //! * [`Transport`] – connections and name resolution, shared by all clients; [`Resolver`] is
 //!   where names become addresses, and [`address`] says which addresses are out of bounds;
 //! * [`Client`] – one policy on a transport: [`Request`] in, [`Response`] or [`NetError`] out;
+//!   [`Form`] is a body with files;
 //! * [`Connections`] – a pack's declared services and operations on top of it.
 //!
 //! Time is tokio's. Secrets are held as sensitive header values: neither errors nor logs show
@@ -18,6 +19,7 @@ mod breaker;
 mod client;
 mod connections;
 mod error;
+mod form;
 mod policy;
 mod request;
 mod response;
@@ -27,6 +29,7 @@ mod transport;
 pub use client::Client;
 pub use connections::{Auth, ConfigError, ConnectionSpec, Connections, OperationSpec};
 pub use error::{NetError, NetErrorKind};
+pub use form::Form;
 pub use policy::{HostRule, Policy};
 pub use request::{Body, IdempotencyKey, Request};
 pub use reqwest::Method;

@@ -9,6 +9,7 @@ use std::{
 use serde_json::Value;
 use tandem_channel_kit::Kind;
 use tandem_channel_script::{House, ScriptKind};
+use tandem_channel_telegram::TelegramKind;
 
 /// Reads a channel that is described by one file.
 pub type FileReader = Arc<dyn Fn(&Path) -> anyhow::Result<Arc<dyn Kind>> + Send + Sync>;
@@ -34,7 +35,9 @@ impl Kinds {
     /// Those that come with the program, and those that were [added](add) to it.
     #[must_use]
     pub fn shipped() -> Self {
-        let mut kinds = Self::default().with_scripts(None);
+        let mut kinds = Self::default()
+            .with(Arc::new(TelegramKind))
+            .with_scripts(None);
         kinds
             .natives
             .extend(OWN.get().into_iter().flatten().cloned());

@@ -13,6 +13,10 @@ use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, Method, Request, Response, StatusCode, header},
 };
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, ready},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -100,7 +104,7 @@ impl Reply {
     }
 }
 
-type Handler = Arc<dyn Fn(&Call) -> Reply + Send + Sync>;
+type Handler = Arc<dyn Fn(&Call) -> BoxFuture<'static, Reply> + Send + Sync>;
 
 #[derive(Default)]
 struct Told {
@@ -169,6 +173,15 @@ impl FarPlatform {
     /// Answers calls of a path from now on. Letter case does not count; a `*` at the end stands
     /// for anything. The newest rule that fits decides; without one the answer is a 404.
     pub fn on(&self, path: &str, answer: impl Fn(&Call) -> Reply + Send + Sync + 'static) {
+        self.on_held(path, move |call| ready(answer(call)).boxed());
+    }
+
+    /// The same, where the call may be held until there is something to answer.
+    pub fn on_held(
+        &self,
+        path: &str,
+        answer: impl Fn(&Call) -> BoxFuture<'static, Reply> + Send + Sync + 'static,
+    ) {
         let rule = (path.to_owned(), Arc::new(answer) as Handler);
         self.told().handlers.push(rule);
     }
@@ -275,13 +288,13 @@ async fn answer(
                 .map(|(_, handler)| handler.clone())),
         }
     };
+    called.notify_waiters();
     // Outside of the lock: a handler may ask what was called.
     let reply = match reply {
         Ok(reply) => reply,
-        Err(Some(handler)) => handler(&call),
+        Err(Some(handler)) => handler(&call).await,
         Err(None) => Reply::text(404, "nothing is here"),
     };
-    called.notify_waiters();
     let (status, headers, body) = match reply {
         Reply::Answer {
             status,

@@ -121,7 +121,8 @@ impl Engine {
                 return Ok(next.map_or(LONGEST, |at| pause(now, at)));
             }
             for row in rows {
-                let go = connected.governor().take(row.outbound.lane, now);
+                let (lane, kind) = (row.outbound.lane, row.outbound.conversation.kind);
+                let go = connected.governor().take(lane, kind, now);
                 match go {
                     Ok(()) => self.spawn_send(connected, row),
                     Err(at) => self.put_off(workspace, &row, at).await?,
