@@ -19,6 +19,7 @@ use tandem_channel_script::{
 };
 use tandem_channel_telegram::inbound::{Reader, Says};
 use tandem_channel_web::inbound;
+use tandem_channel_wechat::{Family, customer_service, fields, inbound as wechat, sealed::Seal};
 use tandem_domain::{
     Locale, Map, Timestamp, Value,
     capabilities::{Capabilities, Choices, Format, Limit, TextLimit, Unit},
@@ -39,6 +40,8 @@ pub const TARGETS: &[Target] = &[
     ("script_codecs", script_codecs),
     ("script_webhook", script_webhook),
     ("telegram_update", telegram_update),
+    ("wechat_xml", wechat_xml),
+    ("wechat_crypto", wechat_crypto),
 ];
 
 /// A flow file beside a sound pack.yaml.
@@ -274,4 +277,40 @@ pub fn telegram_update(bytes: &[u8]) {
         Says::Nothing => assert!(update.id.is_some()),
         Says::Unknown(why) => assert!(!why.is_empty()),
     }
+}
+/// A message of the WeChat family, in XML or JSON, and a page of 微信客服.
+pub fn wechat_xml(bytes: &[u8]) {
+    let Some(message) = fields::read(bytes) else {
+        return;
+    };
+    let now = Timestamp(1_760_000_000_000);
+    for family in Family::ALL {
+        let account = tandem_channel_kit::fake::account(family.name(), "fuzz");
+        if let Some(wechat::Told::Event(heard)) = wechat::read(family, &account, &message, now) {
+            assert!(!heard.inbound.id.is_empty() && !heard.to.is_empty());
+        }
+    }
+    let account = tandem_channel_kit::fake::account("wxkf", "fuzz");
+    let page = customer_service::page(&account, &["wk1".to_owned()], &message, now);
+    assert!(page.events.iter().all(|event| !event.id.is_empty()));
+    if let Some(text) = fields::text(&message, "Content") {
+        let written = format!("<xml>{}<E/></xml>", fields::element("Content", &text));
+        assert!(fields::read(written.as_bytes()).is_some());
+    }
+}
+
+/// What is opened may be anything; what is sealed opens again, for its own account alone.
+pub fn wechat_crypto(bytes: &[u8]) {
+    let seal = |id| {
+        Seal::new("token", "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG", id)
+            .expect("the key has 43 characters")
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let _ = seal("wx1").open(&text);
+    let _ = Seal::new("token", &text, "wx1");
+    assert!(!seal("wx1").admits(&text, "1", "n", &text));
+    let sealed = seal("wx1").seal(bytes, [7; 16], "1", "n");
+    assert!(seal("wx1").admits(&sealed.signature, "1", "n", &sealed.encrypt));
+    assert_eq!(seal("wx1").open(&sealed.encrypt).as_deref(), Some(bytes));
+    assert_eq!(seal("wx2").open(&sealed.encrypt), None);
 }

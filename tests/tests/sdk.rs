@@ -11,8 +11,10 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use axum::{Router, body::Body};
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tandem_channel_kit::{Channel as _, Inbox, fake, kind::Secret};
 use tandem_channel_script::{
     machine::{Received, Values},
     prim::codec,
@@ -20,9 +22,12 @@ use tandem_channel_script::{
     script::{BUILT_IN, load},
     version::Version,
 };
+use tandem_channel_wechat::{Family, Settings, WechatChannel, fields, sealed::Seal};
 use tandem_domain::Timestamp;
 use tandem_lua::Runner;
+use tandem_net::Transport;
 use tandem_tests::{require, root};
+use tower::Service as _;
 
 const TEXTS: [&str; 4] = [
     "hello",
@@ -225,4 +230,140 @@ async fn a_platform_that_tries_the_address_gets_its_answer() {
         }
     }
     assert!(tried >= 6, "{tried}");
+}
+
+/// What wechatpy calls the channels of the family, and what it is told of an account.
+fn wechat() -> [(Family, &'static str, Value); 4] {
+    let key = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG";
+    let app =
+        json!({"token": "sdk-token", "encoding_aes_key": key, "app_id": "wx2c2769f8efd9abc2"});
+    let corp =
+        json!({"token": "sdk-token", "encoding_aes_key": key, "corp_id": "ww5823bf96d3bd56c7"});
+    [
+        (Family::OfficialAccount, "wechat", app.clone()),
+        (Family::MiniProgram, "miniprogram", app),
+        (Family::WeCom, "wecom", corp.clone()),
+        (Family::CustomerService, "wxkf", corp),
+    ]
+}
+
+/// An account with an inbox in memory.
+struct Hook {
+    router: Router,
+    sink: fake::MemorySink,
+    path: String,
+}
+
+impl Hook {
+    fn new(family: Family, config: &Value) -> Self {
+        let secret = |name: &str| Secret::found(config[name].as_str().unwrap());
+        let own = Secret::found("s");
+        let settings = match family {
+            Family::OfficialAccount | Family::MiniProgram => json!({
+                "app_id": config["app_id"], "app_secret": own,
+            }),
+            Family::WeCom => json!({"corp_id": config["corp_id"], "agent_id": 1, "secret": own}),
+            Family::CustomerService => json!({
+                "corp_id": config["corp_id"], "open_kfid": "wk1", "secret": own,
+            }),
+        };
+        let mut settings = settings;
+        settings["token"] = secret("token");
+        settings["encoding_aes_key"] = secret("encoding_aes_key");
+        let settings = Settings::read(family, &settings).unwrap();
+        let account = fake::account(family.name(), "a");
+        let transport = Transport::system().unwrap();
+        let folder = std::env::temp_dir();
+        let channel = WechatChannel::new(account.clone(), settings, &transport, folder).unwrap();
+        let sink = fake::MemorySink::new();
+        Self {
+            router: channel.routes(Inbox::new(account, std::sync::Arc::new(sink.clone()))),
+            sink,
+            path: format!("/hooks/{}/a", family.name()),
+        }
+    }
+
+    /// The status and the body of the answer.
+    async fn call(&self, request: &Value, change: impl Fn(&mut Vec<u8>)) -> (u16, String) {
+        let url = request["url"].as_str().unwrap();
+        let query = url.split_once('?').map(|(_, query)| query).unwrap();
+        let mut body = request["body"]
+            .as_str()
+            .unwrap_or_default()
+            .as_bytes()
+            .to_vec();
+        change(&mut body);
+        let http = axum::http::Request::builder()
+            .method(request["method"].as_str().unwrap_or("POST"))
+            .uri(format!("{}?{query}", self.path))
+            .body(Body::from(body))
+            .unwrap();
+        let response = self.router.clone().call(http).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 20)
+            .await
+            .unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn what_wechatpy_seals_is_opened_and_what_we_seal_wechatpy_opens() {
+    let Some(mut judge) = Judge::start() else {
+        require::skip(
+            "sdk",
+            "an SDK of channels/script/sdk/requirements.txt is missing",
+        );
+        return;
+    };
+    for (family, platform, config) in wechat() {
+        let more = json!({"kind": "challenge"});
+        let tried = judge.sign(platform, &config, &more);
+        let hook = Hook::new(family, &config);
+        let (status, echo) = hook.call(&tried["request"], |_| ()).await;
+        assert_eq!(
+            (status, json!(echo)),
+            (200, tried["expect"]["answer"].clone()),
+            "{platform}"
+        );
+
+        for text in TEXTS
+            .into_iter()
+            .filter(|_| family != Family::CustomerService)
+        {
+            let signed = judge.sign(platform, &config, &json!({"text": text}));
+            let (request, hook) = (&signed["request"], Hook::new(family, &config));
+            for place in [0, 1, 2] {
+                let change = |body: &mut Vec<u8>| {
+                    let at = body.len() * place / 3;
+                    body[at] ^= 1;
+                };
+                let (status, _) = hook.call(request, change).await;
+                assert_eq!(status, 401, "{platform}: {request}");
+            }
+            assert!(hook.sink.events().is_empty());
+            let (status, _) = hook.call(request, |_| ()).await;
+            assert_eq!(status, 200, "{platform}: {request}");
+            let events = hook.sink.events();
+            assert_eq!(json!(events[0].id), signed["expect"]["id"], "{platform}");
+            assert_eq!(events[0].text(), text, "{platform}");
+        }
+
+        let id = config["app_id"]
+            .as_str()
+            .or(config["corp_id"].as_str())
+            .unwrap();
+        let key = config["encoding_aes_key"].as_str().unwrap();
+        let seal = Seal::new("sdk-token", key, id).unwrap();
+        for (n, text) in (0u8..).zip(TEXTS) {
+            let plain = format!("<xml>{}</xml>", fields::element("Content", text));
+            let time = (Timestamp::now().0 / 1000).to_string();
+            let sealed = seal.seal(plain.as_bytes(), [n; 16], &time, "nonce");
+            let answer = json!({"status": 200, "body": sealed.envelope(&time, "nonce")});
+            let ask =
+                json!({"op": "judge", "platform": platform, "config": config, "answer": answer});
+            let judged = judge.ask(&ask).unwrap();
+            assert_eq!(judged["value"], json!(plain), "{platform}: {judged}");
+        }
+    }
 }

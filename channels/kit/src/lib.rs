@@ -14,9 +14,11 @@
 //! * [`governor`] – how fast an account may send;
 //! * [`token`] – access tokens, fetched by one for all;
 //! * [`kind`] – how a server is configured with it;
+//! * [`xml`], [`cipher`] – what several platforms wrap their messages in;
 //! * [`fake`], [`conformance`] – for the tests of channels.
 
 pub mod channel;
+pub mod cipher;
 pub mod clean;
 pub mod conformance;
 pub mod fake;
@@ -28,6 +30,7 @@ pub mod menu;
 pub mod render;
 pub mod split;
 pub mod token;
+pub mod xml;
 
 pub use channel::{Channel, ChannelError, Fetched, Health, MEDIA_MAX, Stop};
 pub use file_type::FileType;

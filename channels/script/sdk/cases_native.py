@@ -12,7 +12,7 @@ from book import NOW, SECS, Book, call, changed, dm, text, without
 from platforms import dumps, hook, settled_random, telegram_sign, wechat_crypto, wechat_echo, wechat_sign, wecom_echo
 
 KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
-PASSIVE = 5  # seconds a passive reply may take
+WECHAT = "../wechat/fixtures"  # beside the crate that reads them
 
 
 def xml(**fields):
@@ -56,7 +56,7 @@ def refusals(book, good, plain_body):
 
 def wechat():
     config = {"token": "tandem-token", "encoding_aes_key": KEY, "app_id": "wx2c2769f8efd9abc2"}
-    book = Book("wechat", config, "native")
+    book = Book("wechat", config, WECHAT)
     me, user = "gh_7f083739789a", "oia2TjjewbmiOUlr6X-1crbLOvLw"
     sign = wechat_sign("wechat", settled=True)
 
@@ -66,8 +66,7 @@ def wechat():
         return plain
 
     def seen(kind, event_id, **more):
-        return {"id": event_id, "account": me, "kind": kind, "ts": NOW, "conversation": dm(user), "sender": {"id": user},
-                "reply_context": {"token": user, "ttl": PASSIVE, "uses": 1}} | more
+        return {"id": event_id, "account": me, "kind": kind, "ts": NOW, "conversation": dm(user), "sender": {"id": user}} | more
 
     def message(parts):
         return seen("message", "6054768590064713728", message_id="6054768590064713728", parts=parts)
@@ -89,13 +88,12 @@ def wechat():
 
     def event(name, expected, kind, **fields):
         arrive(name, expected, MsgType="event", Event=kind, **fields)
-    event("a new follower", seen("system", at + ":subscribe", system="follow"), "subscribe", EventKey="")
-    event("a new follower by a QR code", seen("system", at + ":subscribe", system="follow", data={"scene": "shop12"}), "subscribe", EventKey="qrscene_shop12", Ticket="TICKET")
-    event("a QR code scanned by a follower", seen("system", at + ":SCAN", system="scan", data={"scene": "shop12"}), "SCAN", EventKey="shop12", Ticket="TICKET")
-    gone = seen("system", at + ":unsubscribe", system="unfollow")
-    del gone["reply_context"]
-    event("a follower leaves", gone, "unsubscribe", EventKey="")
-    event("a key of the account's menu", seen("action", at + ":CLICK", action={"value": "V1001_TODAY"}), "CLICK", EventKey="V1001_TODAY")
+    window = {"reply_context": {"token": user, "ttl": 60, "uses": 3}}  # three messages within a minute
+    event("a new follower", seen("system", at + ":subscribe", system="follow", **window), "subscribe", EventKey="")
+    event("a new follower by a QR code", seen("system", at + ":subscribe:qrscene_shop12", system="follow", data={"scene": "shop12"}, **window), "subscribe", EventKey="qrscene_shop12", Ticket="TICKET")
+    event("a QR code scanned by a follower", seen("system", at + ":SCAN:shop12", system="scan", data={"scene": "shop12"}, **window), "SCAN", EventKey="shop12", Ticket="TICKET")
+    event("a follower leaves", seen("system", at + ":unsubscribe", system="unfollow"), "unsubscribe", EventKey="")
+    event("a key of the account's menu", seen("action", at + ":CLICK:V1001_TODAY", action={"value": "V1001_TODAY"}, **window), "CLICK", EventKey="V1001_TODAY")
     event("a link of the account's menu is no talk", None, "VIEW", EventKey="https://www.qq.com", MenuId="1")
     event("where the customer is, by itself, is no talk", None, "LOCATION", Latitude=23.137466, Longitude=113.352425, Precision=119.385040)
     book.webhook("the address is tried, in the open", wechat_echo("wechat", config, NOW), response={"body": "4375120948345356249"})
@@ -109,7 +107,7 @@ def wechat():
 
 def miniprogram():
     config = {"token": "tandem-token", "encoding_aes_key": KEY, "app_id": "wx2c2769f8efd9abc2", "to": "gh_mini"}
-    book = Book("miniprogram", config, "native")
+    book = Book("miniprogram", config, WECHAT)
     user, both = "oMini1", {"json": wechat_sign("miniprogram", "json", settled=True), "xml": wechat_sign("miniprogram", "xml", settled=True)}
 
     def seen(kind, event_id, **more):
@@ -128,7 +126,8 @@ def miniprogram():
     arrive("a picture", said | {"parts": [media("image", "m1")]}, MsgType="image", PicUrl="http://mmbiz.qpic.cn/1", MediaId="m1", **number)
     arrive("a page of the mini program", said | {"parts": [{"type": "unsupported", "native": "miniprogrampage"}]}, MsgType="miniprogrampage",
            Title="订单", AppId=config["app_id"], PagePath="pages/order?id=1", ThumbUrl="http://t", ThumbMediaId="t", **number)
-    arrive("the chat is opened", seen("system", f"{user}:{SECS}:user_enter_tempsession", system="open", data={"scene": "order-1"}),
+    arrive("the chat is opened", seen("system", f"{user}:{SECS}:user_enter_tempsession", system="open", data={"scene": "order-1"},
+                                        reply_context={"token": user, "ttl": 60, "uses": 2}),
            MsgType="event", Event="user_enter_tempsession", SessionFrom="order-1")
     book.webhook("the address is tried", wechat_echo("miniprogram", config, NOW), response={"body": "4375120948345356249"})
     refusals(book, both["json"](config, NOW, plain), plain)
@@ -137,7 +136,7 @@ def miniprogram():
 
 def wecom():
     config = {"token": "QDG6eK", "encoding_aes_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C", "corp_id": "wx5823bf96d3bd56c7", "agent_id": "218"}
-    book = Book("wecom", config, "native")
+    book = Book("wecom", config, WECHAT)
     user, sign = "zhangwei", wechat_sign("wecom", settled=True)
 
     def arrive(name, expected, **fields):
@@ -158,8 +157,8 @@ def wecom():
     arrive("a link", said | {"parts": [text("标题\nhttps://x.example.test")]}, MsgType="link", Title="标题", Description="d", Url="https://x.example.test", PicUrl="http://p", **number)
     at = f"{user}:{SECS}"
     arrive("the app is opened", seen("system", at + ":enter_agent", system="open"), MsgType="event", Event="enter_agent", EventKey="")
-    arrive("a key of the app's menu", seen("action", at + ":click", action={"value": "REPAIR"}), MsgType="event", Event="click", EventKey="REPAIR")
-    arrive("a button of a card", seen("action", at + ":template_card_event", action={"value": "return"}, message_id="response_code_1"), MsgType="event",
+    arrive("a key of the app's menu", seen("action", at + ":click:REPAIR", action={"value": "REPAIR"}), MsgType="event", Event="click", EventKey="REPAIR")
+    arrive("a button of a card", seen("action", at + ":template_card_event:return", action={"value": "return"}, message_id="response_code_1"), MsgType="event",
            Event="template_card_event", EventKey="return", TaskId="task-1", CardType="button_interaction", ResponseCode="response_code_1")
     arrive("a new member", seen("system", at + ":subscribe", system="follow"), MsgType="event", Event="subscribe", EventKey="")
     book.webhook("the address is tried, encrypted", wecom_echo("wecom", config, NOW, settled=True), response={"body": "1616140317555161061"})
@@ -173,7 +172,7 @@ def wecom():
 
 def wxkf():
     config = {"token": "QDG6eK", "encoding_aes_key": "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C", "corp_id": "wx5823bf96d3bd56c7"}
-    book = Book("wxkf", config, "native")
+    book = Book("wxkf", config, WECHAT)
     sign, kf, user = wechat_sign("wxkf", settled=True), "wkAJ2GCAAASSm4_FhToWMFea0xAFfd3Q", "wmAJ2GCAAAme1XQRC-NI-q0_ZM9ukoAw"
     told = {"ToUserName": config["corp_id"], "CreateTime": SECS, "MsgType": "event", "Event": "kf_msg_or_event", "Token": "ENCApHxnGDNAVNY4AaSJKj4Tb5mwsEMzxhFmHVGcra996NR", "OpenKfId": kf}
     plain = xml(**told)

@@ -8,6 +8,7 @@ must yield, and what a channel must send, are written down here from the platfor
 versions of the SDKs write the same bytes.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def main(wanted):
         book = make()
         if not wanted or book.name in wanted:
             path = book.write(ROOT)
-            print(f"{path.relative_to(ROOT)}: {len(book.lines)} fixtures")
+            print(f"{os.path.relpath(path, ROOT)}: {len(book.lines)} fixtures")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ use crate::{
     turn::{Cause, TurnError, Turned},
 };
 
+/// Sends of one turn.
+const SENDS: u32 = 1024;
 /// Rows of a lane read at a time.
 const PAGE: usize = 32;
 
@@ -67,12 +69,17 @@ impl Sink for Engine {
         most: usize,
     ) -> Option<ReplyClaim> {
         let connected = self.channel(&account.id)?;
-        let lines = self.await_settled(id, limit).await?;
         let cause = format!("inbox:{id}");
+        let row = |ordinal: u32| OutboxId::derive(&[&cause, &ordinal.to_string()]);
+        // Rows are committed with their turn: where the first is there, perhaps since before a
+        // restart, there is nothing to wait for.
+        let first = self.0.store.outbox(&account.workspace, row(1)).await;
+        if !matches!(first, Ok(Some(_))) {
+            self.await_settled(id, limit).await?;
+        }
         let mut claimed = Vec::new();
         // The turn numbered its sends from 1; the first that is missing ends them.
-        for ordinal in 1..=u32::try_from(lines.len().saturating_mul(8)).unwrap_or(64) {
-            let uuid = OutboxId::derive(&[&cause, &ordinal.to_string()]);
+        for uuid in (1..=SENDS).map(row) {
             let waited = if claimed.len() < most {
                 let row = self.claim(&account.workspace, uuid).await;
                 let waited = row.is_some();

@@ -109,7 +109,8 @@ impl App {
         };
         let slots = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let scripts = Opened::default();
-        let kinds = kinds.clone().with_scripts(Some(&House {
+        let kinds = kinds.clone().with_natives(Some(&transport));
+        let kinds = kinds.with_scripts(Some(&House {
             store: store.clone(),
             transport: transport.clone(),
             runner: tandem_lua::Runner::new(slots),

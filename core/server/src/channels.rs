@@ -1,5 +1,5 @@
-//! The kinds of channels this program has. A native one is registered in [`Kinds::shipped`] and
-//! nowhere else; one made of a single file is read by the reader of such files.
+//! The kinds of channels this program has. A native one is registered in [`Kinds::with_natives`]
+//! and nowhere else; one made of a single file is read by the reader of such files.
 
 use std::{
     path::Path,
@@ -10,6 +10,8 @@ use serde_json::Value;
 use tandem_channel_kit::Kind;
 use tandem_channel_script::{House, ScriptKind};
 use tandem_channel_telegram::TelegramKind;
+use tandem_channel_wechat::WechatKind;
+use tandem_net::Transport;
 
 /// Reads a channel that is described by one file.
 pub type FileReader = Arc<dyn Fn(&Path) -> anyhow::Result<Arc<dyn Kind>> + Send + Sync>;
@@ -35,13 +37,22 @@ impl Kinds {
     /// Those that come with the program, and those that were [added](add) to it.
     #[must_use]
     pub fn shipped() -> Self {
-        let mut kinds = Self::default()
-            .with(Arc::new(TelegramKind))
-            .with_scripts(None);
+        let mut kinds = Self::default().with_natives(None).with_scripts(None);
         kinds
             .natives
             .extend(OWN.get().into_iter().flatten().cloned());
         kinds
+    }
+
+    /// With the native channels that come with the program. With a transport they can be opened;
+    /// those of an earlier call give way.
+    #[must_use]
+    pub fn with_natives(mut self, transport: Option<&Transport>) -> Self {
+        self = self.in_place(Arc::new(TelegramKind));
+        for kind in WechatKind::all(transport) {
+            self = self.in_place(Arc::new(kind));
+        }
+        self
     }
 
     /// With the channels in files: those that come with the program, and a reader of others. With
@@ -49,13 +60,18 @@ impl Kinds {
     #[must_use]
     pub fn with_scripts(mut self, house: Option<&House>) -> Self {
         for kind in ScriptKind::built_in(house) {
-            self.natives.retain(|known| known.name() != kind.name());
-            self.natives.push(Arc::new(kind));
+            self = self.in_place(Arc::new(kind));
         }
         let house = house.cloned();
         self.with_files(Arc::new(move |path| {
             Ok(Arc::new(ScriptKind::of_file(path, house.as_ref())?))
         }))
+    }
+
+    /// With this kind in the place of any other of its name.
+    fn in_place(mut self, kind: Arc<dyn Kind>) -> Self {
+        self.natives.retain(|known| known.name() != kind.name());
+        self.with(kind)
     }
 
     /// With one native kind more.

@@ -150,8 +150,9 @@ impl Run<'_> {
                     let mut bytes = value.clone().into_bytes();
                     bytes[at] ^= 1 << bit;
                     let shown = bytes[at].is_ascii_graphic()
+                        // In an address some of these mean something, and some cannot stand.
                         && !(matches!(place, Signed::Query(_))
-                            && matches!(bytes[at], b'&' | b'#' | b'%' | b'+'));
+                            && b"&#%+\"<>\\^`{|}".contains(&bytes[at]));
                     if shown {
                         let request = write(&good, &place, Some(&bytes));
                         forged.push((

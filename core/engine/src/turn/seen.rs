@@ -117,10 +117,13 @@ impl Engine {
                 let _ = draft.advance(Move::Reopen);
             }
         };
-        if matches!(
+        let speaks = matches!(
             event.kind,
             InboundKind::Message | InboundKind::Action { .. }
-        ) {
+        );
+        // Following or opening the chat says nothing, and may yet be answered where the platform
+        // gives a way to.
+        if speaks || event.reply_context.is_some() {
             draft.heard(row);
         }
         match &event.kind {

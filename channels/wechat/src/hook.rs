@@ -1,0 +1,256 @@
+//! The webhook. A request is verified, opened, understood and committed, in this order, and only
+//! then answered.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::Deserialize;
+use tandem_channel_kit::{Inbox, InboxError};
+use tandem_domain::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    channel::Shared,
+    family::{MARGIN, PATIENCE},
+    fields,
+    inbound::{self, Heard, Told},
+    passive,
+};
+
+/// Largest request.
+const BODY_MAX: usize = 1 << 20;
+/// Longest text that is echoed when the address is tried.
+const ECHO_MAX: usize = 1024;
+/// What the platform takes for "all is well, and there is nothing to say".
+const SUCCESS: &str = "success";
+
+#[derive(Clone)]
+struct Hook {
+    shared: Arc<Shared>,
+    inbox: Inbox,
+}
+
+/// The endpoint of one account.
+pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
+    let path = format!("/hooks/{}/{}", shared.account.channel, shared.account.id);
+    Router::new()
+        .route(&path, get(tried).post(told))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .with_state(Hook { shared, inbox })
+}
+
+/// What stands in the address.
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Signed {
+    /// Of time and nonce alone.
+    signature: String,
+    /// Of the sealed message, too.
+    msg_signature: String,
+    timestamp: String,
+    nonce: String,
+    echostr: String,
+}
+
+/// An address that cannot be read is a stranger's like any other.
+type Asked = Result<Query<Signed>, QueryRejection>;
+
+/// Why a request has no good answer.
+pub(crate) enum Refused {
+    /// 401: not the platform, or less than it does.
+    Forged(&'static str),
+    /// 503: the platform keeps it and tries again.
+    Later(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Forged(why) => {
+                tracing::warn!(why, "A webhook was not the platform's and is refused.");
+                StatusCode::UNAUTHORIZED.into_response()
+            }
+            Self::Later(why) => {
+                tracing::warn!(why, "A webhook could not be taken and is to come again.");
+                (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    [(header::RETRY_AFTER, "5")],
+                )
+                    .into_response()
+            }
+        }
+    }
+}
+
+impl From<InboxError> for Refused {
+    fn from(error: InboxError) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+/// All is well.
+pub(crate) fn success() -> Response {
+    plain(SUCCESS.to_owned())
+}
+
+fn plain(text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, text).into_response()
+}
+
+/// The platform tries the address: companies' with a sealed text, apps' in the open.
+async fn tried(State(hook): State<Hook>, signed: Asked) -> Result<Response, Refused> {
+    let forged = || Refused::Forged("the address was tried without a good signature");
+    let Ok(Query(signed)) = signed else {
+        return Err(forged());
+    };
+    let Signed {
+        signature,
+        msg_signature,
+        timestamp,
+        nonce,
+        echostr,
+    } = signed;
+    let seal = &hook.shared.seal;
+    if echostr.len() > ECHO_MAX {
+        return Err(forged());
+    }
+    if hook.shared.settings.family.is_corporate() {
+        let opened = seal
+            .admits(&msg_signature, &timestamp, &nonce, &echostr)
+            .then(|| seal.open(&echostr))
+            .flatten()
+            .and_then(|echo| String::from_utf8(echo).ok());
+        return opened.map(plain).ok_or_else(forged);
+    }
+    match seal.admits_plain(&signature, &timestamp, &nonce) {
+        true => Ok(plain(echostr)),
+        false => Err(forged()),
+    }
+}
+
+/// A message as it came out of its envelope.
+struct Opened {
+    message: Vec<u8>,
+    /// It was in one; then so is the answer.
+    sealed: bool,
+}
+
+fn open(shared: &Shared, signed: &Signed, body: &[u8]) -> Result<Opened, Refused> {
+    let Signed {
+        signature,
+        msg_signature,
+        timestamp,
+        nonce,
+        ..
+    } = signed;
+    let encrypt = fields::read(body).and_then(|outer| fields::text(&outer, "Encrypt"));
+    let Some(encrypt) = encrypt else {
+        let plaintext = shared.settings.plaintext;
+        return match plaintext && shared.seal.admits_plain(signature, timestamp, nonce) {
+            true => Ok(Opened {
+                message: body.to_vec(),
+                sealed: false,
+            }),
+            false if plaintext => Err(Refused::Forged("the signature is wrong")),
+            false => Err(Refused::Forged("the message is not encrypted")),
+        };
+    };
+    if !shared
+        .seal
+        .admits(msg_signature, timestamp, nonce, &encrypt)
+    {
+        return Err(Refused::Forged("the signature is wrong or missing"));
+    }
+    match shared.seal.open(&encrypt) {
+        Some(message) => Ok(Opened {
+            message,
+            sealed: true,
+        }),
+        None => Err(Refused::Forged(
+            "the message was sealed with another key or for another account",
+        )),
+    }
+}
+
+async fn told(State(hook): State<Hook>, signed: Asked, body: Bytes) -> Result<Response, Refused> {
+    let begun = Instant::now();
+    let shared = &hook.shared;
+    let Query(signed) =
+        signed.map_err(|_| Refused::Forged("the address is none of the platform's"))?;
+    let Opened { message, sealed } = open(shared, &signed, &body)?;
+    let family = shared.settings.family;
+    let told = fields::read(&message)
+        .and_then(|fields| inbound::read(family, &shared.account, &fields, Timestamp::now()));
+    match told {
+        None => {
+            let reason = "a message is signed and has no known form";
+            hook.inbox.accept_unknown(reason, &message).await?;
+            Ok(success())
+        }
+        Some(Told::Nothing) => Ok(success()),
+        Some(Told::Event(heard)) if family.in_band().is_some() => {
+            let request = passive::Request {
+                heard: *heard,
+                message,
+                sealed,
+                begun,
+            };
+            passive::answer(hook.shared.clone(), hook.inbox, request).await
+        }
+        Some(Told::Event(heard)) => {
+            // On a task of its own: the platform may give up the request, and the commit must not
+            // go with it.
+            let taken =
+                tokio::spawn(async move { take(&hook.inbox, *heard, &message).await }).await;
+            taken.map_err(|error| Refused::Later(error.to_string()))??;
+            Ok(success())
+        }
+        Some(Told::Fetch { desk, token }) => fetch(hook, desk, token, begun).await,
+    }
+}
+
+/// Commits an event; one that can never be is kept for a person instead.
+async fn take(inbox: &Inbox, heard: Heard, message: &[u8]) -> Result<(), InboxError> {
+    match inbox.accept(vec![heard.inbound]).await {
+        Ok(_) => Ok(()),
+        Err(error @ (InboxError::Invalid(_) | InboxError::TooLarge { .. })) => {
+            inbox.accept_unknown(&error.to_string(), message).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Fetches what there is within the platform's patience. A fetch that takes longer goes on; the
+/// cursor keeps it from being lost.
+async fn fetch(
+    hook: Hook,
+    desk: String,
+    token: Option<String>,
+    begun: Instant,
+) -> Result<Response, Refused> {
+    let work = tokio::spawn(async move {
+        let Hook { shared, inbox } = hook;
+        let fetched = shared.sync.fetch(&shared, &inbox, &desk, token).await;
+        if fetched.is_err() {
+            shared.sync.again();
+        }
+        fetched
+    });
+    match tokio::time::timeout_at(begun + PATIENCE - MARGIN, work).await {
+        Err(_) | Ok(Ok(Ok(()))) => Ok(success()),
+        Ok(Ok(Err(error))) => Err(Refused::Later(error.to_string())),
+        Ok(Err(error)) => Err(Refused::Later(error.to_string())),
+    }
+}
