@@ -302,7 +302,9 @@ fn judge(status: u16, body: &[u8]) -> Result<(), Failure> {
             let asked = parameters.retry_after.map(Duration::from_secs);
             Failure::Wait(asked.unwrap_or(PATIENCE))
         }
-        401 | 404 => Failure::Unauthorized(description),
+        401 => Failure::Unauthorized(description),
+        // A 404 that says more is about what was asked for.
+        404 if description == "Not Found" => Failure::Unauthorized(description),
         409 => Failure::Conflict(description),
         504 => Failure::Unknown(description),
         500.. => Failure::Broken(description),
@@ -342,6 +344,7 @@ mod tests {
                 "removed",
             ),
             (400, "Bad Request: something new", "400"),
+            (404, "Not Found: method not found", "404"),
         ] {
             let SendError::Rejected { code, message } = judged(code, &error(code, description))
             else {

@@ -153,9 +153,9 @@ async fn every_end_of_a_poll_says_what_it_is() {
     );
     assert!(lost(Reply::text(200, "hello")).await.contains("status 200"));
 
-    for code in [401, 404] {
+    for (code, description) in [(401, "Unauthorized"), (404, "Not Found")] {
         let far = far().await;
-        far.on(&method("GetMe"), move |_| error(code, "Unauthorized"));
+        far.on(&method("GetMe"), move |_| error(code, description));
         let ended = poll(&far, &MemorySink::new(), 9).await;
         let Err(ChannelError::Unauthorized(why)) = ended else {
             panic!("{ended:?}");
