@@ -33,13 +33,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("channel-web", &["channel-kit", "domain"]),
     ("channel-script", &["channel-kit", "domain", "lua", "net"]),
     ("channel-telegram", &["channel-kit", "domain", "net"]),
+    ("plugin-abi", &[]),
+    ("plugin-sdk", &["plugin-abi"]),
+    ("plugin-host", &["plugin-abi", "plugin-sdk"]),
+    ("plugin-parcel", &["plugin-sdk"]),
 ];
 
 /// Libraries that only these crates may use.
 const FENCES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store", "server"]),
     ("mlua", &["lua", "channel-script"]),
-    ("reqwest", &["net"]),
+    // A plugin is a program of its own: what it uses is its business.
+    ("reqwest", &["net", "plugin-parcel"]),
+    ("libloading", &["plugin-host"]),
     ("minijinja", &["flow"]),
     ("teloxide-core", &["channel-telegram"]),
 ];

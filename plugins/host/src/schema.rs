@@ -1,0 +1,156 @@
+//! What a plugin declares of its configuration and methods, compiled once and held against what
+//! goes in and comes out.
+
+use std::collections::BTreeMap;
+
+use jsonschema::Validator;
+use serde_json::Value;
+use tandem_plugin_sdk::wire::Manifest;
+
+use crate::Refusal;
+
+/// All schemas of a plugin's methods.
+#[derive(Debug, Default)]
+pub struct Schemas {
+    methods: BTreeMap<String, Method>,
+}
+
+#[derive(Debug, Default)]
+struct Method {
+    params: Option<Validator>,
+    result: Option<Validator>,
+}
+
+impl Schemas {
+    /// Compiles what the manifest declares.
+    ///
+    /// # Errors
+    /// When something is no JSON Schema.
+    pub fn of(manifest: &Manifest) -> Result<Self, Refusal> {
+        let mut methods = BTreeMap::new();
+        for (name, spec) in &manifest.methods {
+            let one = |what: &str, schema: &Option<Value>| {
+                let compiled = schema.as_ref().map(|schema| compile(name, what, schema));
+                compiled.transpose()
+            };
+            let method = Method {
+                params: one("params", &spec.params)?,
+                result: one("result", &spec.result)?,
+            };
+            methods.insert(name.clone(), method);
+        }
+        Ok(Self { methods })
+    }
+
+    /// # Errors
+    /// Where and why the parameters do not fit.
+    pub fn check_params(&self, method: &str, params: &Value) -> Result<(), String> {
+        let schema = self.methods.get(method).and_then(|m| m.params.as_ref());
+        schema.map_or(Ok(()), |schema| fits(schema, params))
+    }
+
+    /// # Errors
+    /// Where and why the result does not fit.
+    pub fn check_result(&self, method: &str, result: &Value) -> Result<(), String> {
+        let schema = self.methods.get(method).and_then(|m| m.result.as_ref());
+        schema.map_or(Ok(()), |schema| fits(schema, result))
+    }
+}
+
+/// Holds a configuration against the plugin's schema of it.
+///
+/// # Errors
+/// Where it does not fit, or when the schema is none.
+pub fn check_config(manifest: &Manifest, config: &Value) -> Result<(), Refusal> {
+    let Some(schema) = &manifest.config else {
+        return Ok(());
+    };
+    let schema = compile("config", "", schema)?;
+    match schema.validate(config) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(Refusal::Config {
+            place: error.instance_path().to_string(),
+            why: short(&error.masked().to_string()),
+        }),
+    }
+}
+
+fn compile(name: &str, what: &str, schema: &Value) -> Result<Validator, Refusal> {
+    jsonschema::validator_for(schema).map_err(|why| Refusal::Schema {
+        place: format!("`{name}` {what}").trim_end().to_owned(),
+        why: short(&why.to_string()),
+    })
+}
+
+/// The values themselves are left out of the words: they may be secrets or a customer's.
+fn fits(schema: &Validator, value: &Value) -> Result<(), String> {
+    schema.validate(value).map_err(|error| {
+        let place = error.instance_path().to_string();
+        let why = short(&error.masked().to_string());
+        match place.is_empty() {
+            true => why,
+            false => format!("{place}: {why}"),
+        }
+    })
+}
+
+fn short(words: &str) -> String {
+    words.chars().take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn manifest() -> Manifest {
+        serde_json::from_value(json!({
+            "name": "a", "version": "1", "kinds": {"action": 1},
+            "config": {"type": "object", "required": ["url"], "additionalProperties": false,
+                "properties": {"url": {"type": "string"}, "token": {"type": "string"}}},
+            "methods": {"action.go": {"params": {"type": "object", "required": ["to"]},
+                "result": {"type": "object", "properties": {"n": {"type": "integer"}}}}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_configuration_that_does_not_fit_is_refused_with_its_place_and_without_its_value() {
+        let refused = |config| check_config(&manifest(), &config).unwrap_err();
+        assert_eq!(check_config(&manifest(), &json!({"url": "u"})), Ok(()));
+        assert!(refused(json!({})).to_string().contains("url"));
+        let wrong = refused(json!({"url": "u", "token": 477_123}));
+        assert!(wrong.to_string().contains("`config/token`"), "{wrong}");
+        assert!(!wrong.to_string().contains("477123"), "{wrong}");
+        assert!(wrong.zh().contains("配置"));
+    }
+
+    #[test]
+    fn parameters_and_results_are_held_against_their_schemas() {
+        let schemas = Schemas::of(&manifest()).unwrap();
+        assert_eq!(schemas.check_params("action.go", &json!({"to": 1})), Ok(()));
+        assert!(schemas.check_params("action.go", &json!({})).is_err());
+        assert!(
+            schemas
+                .check_result("action.go", &json!({"n": "x"}))
+                .is_err()
+        );
+        assert_eq!(schemas.check_result("action.other", &json!(7)), Ok(()));
+    }
+
+    #[test]
+    fn a_schema_that_is_none_or_reaches_outside_is_refused() {
+        for schema in [
+            json!({"type": "strnig"}),
+            json!({"$ref": "https://example.com/s.json"}),
+        ] {
+            let mut manifest = manifest();
+            manifest.methods.get_mut("action.go").unwrap().params = Some(schema);
+            assert!(matches!(
+                Schemas::of(&manifest),
+                Err(Refusal::Schema { .. })
+            ));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! A host for tests, and plugins built by the system's C compiler.
+#![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tandem_plugin_host::{
+    HostConfig, Limits, Meta, NoServices, Plugin, PluginConfig, PluginError, Plugins, Probe,
+    Refusal, Services,
+};
+
+/// A folder of plugins and a host over it.
+pub struct World {
+    pub plugins: Plugins,
+    pub folder: PathBuf,
+    _all: tempfile::TempDir,
+}
+
+/// Bounds in which a test need not wait long.
+pub fn limits() -> Limits {
+    Limits {
+        load: Duration::from_secs(20),
+        timeout: Duration::from_secs(20),
+        stop: Duration::from_millis(300),
+        ..Limits::default()
+    }
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(limits(), Arc::new(NoServices))
+    }
+
+    pub fn with(limits: Limits, services: Arc<dyn Services>) -> Self {
+        let all = tempfile::tempdir().unwrap();
+        let folder = all.path().join("plugins");
+        fs::create_dir(&folder).unwrap();
+        mode(&folder, 0o755);
+        let config = HostConfig {
+            folders: vec![folder.clone()],
+            private: all.path().join("private"),
+            probe: Some(Probe {
+                command: vec![env!("CARGO_BIN_EXE_tandem-plugin-probe").into()],
+                limit: Duration::from_secs(20),
+            }),
+            limits,
+        };
+        Self {
+            plugins: Plugins::new(config, services).unwrap(),
+            folder,
+            _all: all,
+        }
+    }
+
+    /// Builds a library; `None`, visibly, when there is no C compiler.
+    pub fn build(&self, name: &str, source: &str, arguments: &[&str]) -> Option<PathBuf> {
+        let (from, to) = (
+            self.folder.join(format!("{name}.c")),
+            self.folder.join(format!("{name}.so")),
+        );
+        fs::write(&from, source).unwrap();
+        let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("../abi/include");
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-fvisibility=hidden", "-O1", "-w", "-I"])
+            .arg(include)
+            .args(arguments)
+            .arg("-o")
+            .args([&to, &from])
+            .output();
+        let Ok(built) = built else {
+            println!("SKIPPED: there is no `cc` here");
+            return None;
+        };
+        assert!(
+            built.status.success(),
+            "{}",
+            String::from_utf8_lossy(&built.stderr)
+        );
+        mode(&to, 0o644);
+        Some(to)
+    }
+
+    pub async fn load(&self, name: &str, path: &Path) -> Result<Arc<Plugin>, Refusal> {
+        self.plugins.load(config(name, path)).await
+    }
+}
+
+pub fn mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+pub fn config(name: &str, path: &Path) -> PluginConfig {
+    serde_json::from_value(json!({"name": name, "path": path})).unwrap()
+}
+
+pub async fn call(plugin: &Plugin, method: &str, params: Value) -> Result<Value, PluginError> {
+    plugin.call(method, &params, Meta::default(), None).await
+}
+
+/// Calls and gives up soon: for what never comes back.
+pub async fn call_soon(plugin: &Plugin, method: &str) -> Result<Value, PluginError> {
+    let soon = Some(Duration::from_millis(50));
+    plugin.call(method, &json!({}), Meta::default(), soon).await
+}
