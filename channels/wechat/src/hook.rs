@@ -47,9 +47,8 @@ pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
 }
 
 /// What stands in the address.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Signed {
     /// Of time and nonce alone.
     signature: String,
