@@ -3,10 +3,11 @@
 //!
 //! * [`Platform`], [`Board`] – what a fake is, and what customers were shown on it;
 //! * [`scenarios`] – what every channel must carry; [`courier`] – how webhooks are delivered;
-//! * [`signed`] – a system of one's own; [`telegram`] – the Bot API; [`wechat`] – an Official
-//!   Account and a mini program; [`wxkf`] – 微信客服.
+//! * [`signed`] – a system of one's own; [`telegram`] – the Bot API; [`discord`] – its gateway and
+//!   HTTP; [`wechat`] – an Official Account and a mini program; [`wxkf`] – 微信客服.
 
 pub mod courier;
+pub mod discord;
 pub mod scenarios;
 pub mod signed;
 pub mod telegram;

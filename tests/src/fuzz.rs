@@ -2,8 +2,16 @@
 //! stall. `fuzz/` runs them under coverage guidance; a test replays what it has found worth
 //! keeping.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
+use tandem_channel_discord::{
+    inbound::{Asked, Me, Reader, Ticket},
+    native::{Event as DiscordEvent, Frame, Interaction, Message, Snowflake},
+    place::Place,
+};
 use tandem_channel_kit::{
     fake,
     menu::{Menu, MenuOption, menu_answer},
@@ -17,7 +25,7 @@ use tandem_channel_script::{
     script::BUILT_IN,
     version::Version,
 };
-use tandem_channel_telegram::inbound::{Reader, Says};
+use tandem_channel_telegram::inbound::{Reader as TelegramReader, Says};
 use tandem_channel_web::inbound;
 use tandem_channel_wechat::{Family, customer_service, fields, inbound as wechat, sealed::Seal};
 use tandem_domain::{
@@ -42,6 +50,7 @@ pub const TARGETS: &[Target] = &[
     ("telegram_update", telegram_update),
     ("wechat_xml", wechat_xml),
     ("wechat_crypto", wechat_crypto),
+    ("discord_event", discord_event),
 ];
 
 /// A flow file beside a sound pack.yaml.
@@ -262,7 +271,7 @@ pub fn script_webhook(bytes: &[u8]) {
 /// One update as Telegram brings it. What is read as an event is one that the inbox can judge.
 pub fn telegram_update(bytes: &[u8]) {
     let account = fake::account("telegram", "fuzz");
-    let reader = Reader {
+    let reader = TelegramReader {
         account: &account,
         bot: 2,
         username: Some("tandem_bot"),
@@ -313,4 +322,71 @@ pub fn wechat_crypto(bytes: &[u8]) {
     assert!(seal("wx1").admits(&sealed.signature, "1", "n", &sealed.encrypt));
     assert_eq!(seal("wx1").open(&sealed.encrypt).as_deref(), Some(bytes));
     assert_eq!(seal("wx2").open(&sealed.encrypt), None);
+}
+
+/// A frame of Discord's gateway, or an interaction as it comes by webhook.
+pub fn discord_event(bytes: &[u8]) {
+    let account = fake::account("discord", "fuzz");
+    let channels = BTreeSet::from([Snowflake(5)]);
+    let reader = Reader {
+        account: &account,
+        me: Me {
+            user: Snowflake(9),
+            application: Snowflake(8),
+        },
+        channels: &channels,
+    };
+    if let Ok(asked) = serde_json::from_slice::<Interaction>(bytes) {
+        discord_interaction(reader, &asked);
+    }
+    let Ok(frame) = serde_json::from_slice::<Frame>(bytes) else {
+        return;
+    };
+    let Ok(event) = DiscordEvent::read(&frame.t.unwrap_or_default(), frame.d) else {
+        return;
+    };
+    let now = Timestamp(1_740_996_000_000);
+    let place = Place::Thread {
+        parent: Snowflake(5),
+    };
+    let whole = |message: &Message| {
+        assert!(reader.heeds(message, Some(&place)) || !reader.heeds(message, None));
+        let read = reader.message(message, &place);
+        assert!(!read.parts.is_empty(), "a message says something");
+    };
+    match event {
+        DiscordEvent::Message(message) => whole(&message),
+        DiscordEvent::Edited(message) => {
+            whole(&message);
+            if let Some(edit) = reader.edit(&message, &Place::Dm) {
+                assert_ne!(edit.id, message.id.to_string());
+            }
+        }
+        DiscordEvent::Deleted(deleted) => {
+            let gone = reader.deleted(&deleted, &place, now);
+            assert!(gone.count() <= deleted.ids.len() + 1);
+        }
+        DiscordEvent::Reaction(reaction) => {
+            let _ = reader.reaction(&reaction, &place, now);
+        }
+        DiscordEvent::Interaction(asked) => discord_interaction(reader, &asked),
+        DiscordEvent::Guild(guild) => {
+            let all = guild.channels.iter().chain(&guild.threads);
+            assert!(all.map(Place::of).count() <= bytes.len());
+        }
+        DiscordEvent::Channels(channels) => assert!(channels.len() <= bytes.len()),
+        DiscordEvent::Ready(_) | DiscordEvent::Resumed | DiscordEvent::Other => {}
+    }
+}
+
+/// Whatever it is, it can be acknowledged, and the way to answer it comes back as it went.
+fn discord_interaction(reader: Reader<'_>, asked: &Interaction) {
+    let read = reader.interaction(asked);
+    assert!(read.acknowledgement()["type"].is_u64());
+    if let Asked::Command(event) | Asked::Press(event) = read {
+        let context = event.reply_context.expect("it can be answered");
+        let ticket = Ticket::read(&context.token).expect("it was written here");
+        assert_eq!(ticket.token, asked.token);
+        assert_eq!(ticket.id, asked.id);
+    }
 }

@@ -31,6 +31,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("api", &["domain", "engine", "desk", "channel-kit", "net"]),
     ("channel-web", &["channel-kit", "domain"]),
+    ("channel-discord", &["channel-kit", "domain"]),
     ("channel-script", &["channel-kit", "domain", "lua", "net"]),
     ("channel-telegram", &["channel-kit", "domain", "net"]),
     ("plugin-abi", &[]),
@@ -46,6 +47,8 @@ const FENCES: &[(&str, &[&str])] = &[
     // A plugin is a program of its own: what it uses is its business.
     ("reqwest", &["net", "plugin-parcel"]),
     ("libloading", &["plugin-host"]),
+    // Its own platform only, and a WebSocket that the guarded client does not make.
+    ("reqwest", &["net", "channel-discord"]),
     ("minijinja", &["flow"]),
     ("teloxide-core", &["channel-telegram"]),
 ];

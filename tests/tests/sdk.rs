@@ -14,7 +14,11 @@ use std::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tandem_channel_kit::{Channel as _, Inbox, fake, kind::Secret};
+use tandem_channel_discord::DiscordChannel;
+use tandem_channel_kit::{
+    Channel as _, Inbox, fake,
+    kind::{self, Secret},
+};
 use tandem_channel_script::{
     machine::{Received, Values},
     prim::codec,
@@ -366,4 +370,57 @@ async fn what_wechatpy_seals_is_opened_and_what_we_seal_wechatpy_opens() {
             assert_eq!(judged["value"], json!(plain), "{platform}: {judged}");
         }
     }
+}
+
+#[tokio::test]
+async fn discord_tries_the_address_and_is_answered_only_as_itself() {
+    let Some(mut judge) = Judge::start() else {
+        require::skip(
+            "sdk",
+            "an SDK of channels/script/sdk/requirements.txt is missing",
+        );
+        return;
+    };
+    let fixtures = root().join("channels/discord/fixtures/discord.fixtures.jsonl");
+    let fixtures = std::fs::read_to_string(fixtures).unwrap();
+    let fixture: Value = serde_json::from_str(fixtures.lines().next().unwrap()).unwrap();
+    let config = &fixture["config"];
+    let settings = kind::read(&json!({
+        "token": kind::Secret::found("t"), "interactions": "webhook",
+        "public_key": config["public_key"],
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let account = fake::account("discord", "test");
+    let clock = std::sync::Arc::new(Timestamp::now);
+    let channel =
+        DiscordChannel::new(account.clone(), settings.unwrap(), folder.path(), clock).unwrap();
+    let inbox = Inbox::new(account, std::sync::Arc::new(fake::MemorySink::new()));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!(
+        "http://{}/hooks/discord/test",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(async move { axum::serve(listener, channel.routes(inbox)).await });
+
+    let signed = judge.sign("discord", config, &json!({"kind": "challenge"}));
+    let request = &signed["request"];
+    let client = reqwest::Client::new();
+    let call = |body: String| {
+        let headers = request["headers"].as_object().unwrap().iter();
+        let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap()));
+        headers
+            .fold(client.post(&url), |call, (name, value)| {
+                call.header(name, value)
+            })
+            .body(body)
+            .send()
+    };
+    let body = request["body"].as_str().unwrap();
+    let answer = call(body.to_owned()).await.unwrap();
+    assert_eq!(
+        answer.json::<Value>().await.unwrap(),
+        signed["expect"]["json"]
+    );
+    let forged = call(body.replacen('1', "3", 1)).await.unwrap();
+    assert_eq!(forged.status(), 401);
 }

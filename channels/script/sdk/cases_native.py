@@ -223,7 +223,7 @@ def discord():
     from nacl.signing import SigningKey
     seed = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
     config = {"seed": seed, "public_key": bytes(SigningKey(bytes.fromhex(seed)).verify_key).hex()}
-    book = Book("discord", config, "native")
+    book = Book("discord", config, "../discord/fixtures")
     user = {"id": "53908232506183680", "username": "ada", "global_name": "Ada", "discriminator": "0", "avatar": None}
     base = {"id": "786008729715212338", "application_id": "845027738276462632", "token": "interaction-token", "version": 1, "locale": "en-US"}
 
@@ -234,7 +234,7 @@ def discord():
     there = {"guild_id": "290926798626357999", "channel_id": channel["id"], "channel": {"id": channel["id"], "type": 0}, "member": {"user": user, "roles": [], "permissions": "0"}}
     book.signed("the address is tried", base | {"type": 1}, response={"headers": {"content-type": "application/json"}, "body": '{"type":1}'})
     command = {"id": "771825006014889984", "type": 1, "name": "order", "options": [{"name": "id", "type": 3, "value": "A-1001"}]}
-    book.signed("a command in a server", base | there | {"type": 2, "data": command}, [seen("message", channel, parts=[text("/order A-1001")])], response={"body": '{"type":5}'})
+    book.signed("a command in a server", base | there | {"type": 2, "data": command}, [seen("message", channel, message_id=base["id"], parts=[text("/order A-1001")])], response={"body": '{"type":5}'})
     direct = {"channel_id": "1", "channel": {"id": "1", "type": 1}, "user": user}
     press = {"type": 3, "message": {"id": "801", "channel_id": "1"}, "data": {"component_type": 2, "custom_id": "return"}}
     book.signed("a button in a direct message", base | direct | press, [seen("action", dm("1"), message_id="801", action={"value": "return"})], response={"body": '{"type":6}'})

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tandem_channel_discord::DiscordKind;
 use tandem_channel_kit::Kind;
 use tandem_channel_script::{House, ScriptKind};
 use tandem_channel_telegram::TelegramKind;
@@ -48,7 +49,9 @@ impl Kinds {
     /// those of an earlier call give way.
     #[must_use]
     pub fn with_natives(mut self, transport: Option<&Transport>) -> Self {
-        self = self.in_place(Arc::new(TelegramKind));
+        self = self
+            .in_place(Arc::new(TelegramKind))
+            .in_place(Arc::new(DiscordKind));
         for kind in WechatKind::all(transport) {
             self = self.in_place(Arc::new(kind));
         }

@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, StatusCode},
 };
 use futures::future::join_all;
+use tandem_domain::message::Inbound;
 use tower::Service as _;
 
 use crate::{Account, Channel, Inbox, InboxError, fake::MemorySink};
@@ -53,6 +54,12 @@ pub trait Webhook: Send + Sync {
 
     /// A request that the platform signed a moment ago. Equal words give equal requests.
     fn request(&self, said: &Said) -> Request;
+
+    /// What was asked to be said, out of an event that says it: some platforms put their own around
+    /// it.
+    fn words(&self, event: &Inbound) -> String {
+        event.text()
+    }
 
     /// Without any of these, or with one bit of it turned, a request is refused.
     fn signed(&self) -> Vec<Signed>;
@@ -257,7 +264,8 @@ impl Run<'_> {
             self.wrong
                 .push(format!("Of a burst of 96 requests {refused} are refused."));
         }
-        let mut texts: Vec<String> = house.sink.events().iter().map(|e| e.text()).collect();
+        let events = house.sink.events();
+        let mut texts: Vec<String> = events.iter().map(|e| self.subject.words(e)).collect();
         texts.sort();
         let mut expected: Vec<String> = (0..48).map(|n| said(100 + n, "").text).collect();
         expected.sort();
