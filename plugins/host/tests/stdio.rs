@@ -143,12 +143,15 @@ async fn a_process_that_does_not_begin_is_refused_with_the_reason() {
     if !python() {
         return;
     }
-    let mut limits = limits();
-    limits.load = Duration::from_secs(3);
-    let world = World::with(limits, Arc::new(Kept::default()));
+    let mut short = limits();
+    short.load = Duration::from_secs(1);
+    let mute = World::with(short, Arc::new(Kept::default()));
+    let refused = hostile(&mute, "mute").await.unwrap_err();
+    assert!(refused.to_string().contains("plugin.manifest"), "{refused}");
+
+    let world = World::with(limits(), Arc::new(Kept::default()));
     for (begins, words) in [
         ("dies", "code 3"),
-        ("mute", "plugin.manifest"),
         ("kindless", "kinds"),
         ("refuses", "the key is wrong"),
     ] {

@@ -28,7 +28,7 @@ pub fn limits() -> Limits {
     Limits {
         load: Duration::from_secs(20),
         timeout: Duration::from_secs(20),
-        stop: Duration::from_millis(300),
+        stop: Duration::from_secs(2),
         ..Limits::default()
     }
 }
@@ -106,6 +106,6 @@ pub async fn call(plugin: &Plugin, method: &str, params: Value) -> Result<Value,
 
 /// Calls and gives up soon: for what never comes back.
 pub async fn call_soon(plugin: &Plugin, method: &str) -> Result<Value, PluginError> {
-    let soon = Some(Duration::from_millis(50));
+    let soon = Some(Duration::from_millis(300));
     plugin.call(method, &json!({}), Meta::default(), soon).await
 }
