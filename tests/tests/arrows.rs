@@ -50,7 +50,8 @@ const FENCES: &[(&str, &[&str])] = &[
     // Its own platform only, and a WebSocket that the guarded client does not make.
     ("reqwest", &["net", "channel-discord"]),
     ("minijinja", &["flow"]),
-    ("teloxide-core", &["channel-telegram"]),
+    ("teloxide", &["channel-telegram"]),
+    ("serenity", &["channel-discord"]),
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serenity::constants::Opcode;
 use tandem_domain::{Timestamp, Value};
 
 /// Milliseconds of the first of January 2015, where Discord's ids begin to count.
@@ -72,7 +73,7 @@ impl<'de> Deserialize<'de> for Snowflake {
 /// A frame of the gateway.
 #[derive(Debug, Deserialize)]
 pub struct Frame {
-    pub op: u8,
+    pub op: Opcode,
     #[serde(default)]
     pub d: Value,
     #[serde(default)]

@@ -1,6 +1,13 @@
 //! A message as Discord takes it.
 
 use serde_json::json;
+use serenity::{
+    builder::{
+        CreateActionRow, CreateButton, CreateEmbed, CreateSelectMenu, CreateSelectMenuKind,
+        CreateSelectMenuOption,
+    },
+    model::application::ButtonStyle,
+};
 use tandem_channel_kit::split::{clip, measure};
 use tandem_domain::{
     FileId, Map, Value,
@@ -108,7 +115,7 @@ pub(crate) fn body(content: &Content, style: Option<ChoiceStyle>) -> Body {
     let mut text = escape(&draft.texts.join("\n"));
     if measure(&text, Unit::Utf16) > TEXT_MAX {
         // The escapes made it too long; a frame holds twice as much.
-        draft.embeds.insert(0, json!({"description": text}));
+        draft.embeds.insert(0, CreateEmbed::new().description(text));
         text = String::new();
     }
     let mut fields = Map::new();
@@ -143,7 +150,7 @@ pub(crate) fn fresh(mut body: Body, message: &Outbound) -> Body {
 #[derive(Default)]
 struct Draft {
     texts: Vec<String>,
-    embeds: Vec<Value>,
+    embeds: Vec<CreateEmbed>,
     attachments: Vec<Value>,
     files: Vec<FileId>,
 }
@@ -178,7 +185,7 @@ impl Draft {
         }
         let address = &media.reference;
         if media.media == MediaKind::Image && address.starts_with("http") {
-            self.embeds.push(json!({"image": {"url": address}}));
+            self.embeds.push(CreateEmbed::new().image(address));
             return;
         }
         // Discord shows what is behind a link itself.
@@ -206,9 +213,11 @@ impl Draft {
             lines.push(title);
         }
         lines.extend(card.text.as_deref().map(escape));
-        let mut embed = json!({"title": short, "description": lines.join("\n")});
+        let mut embed = CreateEmbed::new()
+            .title(short)
+            .description(lines.join("\n"));
         if let Some(url) = card.url.as_deref().filter(|url| url.starts_with("http")) {
-            embed["url"] = json!(url);
+            embed = embed.url(url);
         }
         if let Some(image) = &card.image {
             let stored = Media {
@@ -225,7 +234,7 @@ impl Draft {
                 self.attachments.push(json!({"id": id, "filename": name}));
             }
             let url = name.map_or_else(|| image.clone(), |name| format!("attachment://{name}"));
-            embed["image"] = json!({"url": url});
+            embed = embed.image(url);
         }
         self.embeds.push(embed);
     }
@@ -238,42 +247,42 @@ fn utf16(max: usize) -> Limit {
     }
 }
 
-fn buttons(choices: &[&Choice]) -> Vec<Value> {
+fn buttons(choices: &[&Choice]) -> Vec<CreateActionRow> {
     let mut ids = Ids::default();
-    let buttons: Vec<Value> = choices
+    let buttons: Vec<CreateButton> = choices
         .iter()
         .take(BUTTONS)
         .map(|choice| {
-            let label = clip(&choice.label, utf16(LABEL));
-            match &choice.url {
-                Some(url) => json!({"type": 2, "style": 5, "label": label, "url": url}),
-                None => {
-                    let id = ids.make(&choice.value);
-                    json!({"type": 2, "style": 2, "label": label, "custom_id": id})
-                }
-            }
+            let button = match &choice.url {
+                Some(url) => CreateButton::new_link(url),
+                None => CreateButton::new(ids.make(&choice.value)).style(ButtonStyle::Secondary),
+            };
+            button.label(clip(&choice.label, utf16(LABEL)))
         })
         .collect();
     let rows = buttons.chunks(ROW);
-    rows.map(|row| json!({"type": 1, "components": row}))
+    rows.map(|row| CreateActionRow::Buttons(row.to_vec()))
         .collect()
 }
 
-fn list(choices: &[&Choice]) -> Vec<Value> {
+fn list(choices: &[&Choice]) -> Vec<CreateActionRow> {
     let mut ids = Ids::default();
-    let options: Vec<Value> = choices
+    let options: Vec<CreateSelectMenuOption> = choices
         .iter()
         .filter(|choice| choice.url.is_none())
         .take(BUTTONS)
         .map(|choice| {
             let label = clip(&choice.label, utf16(ENTRY));
-            json!({"label": label, "value": ids.make(&choice.value)})
+            CreateSelectMenuOption::new(label, ids.make(&choice.value))
         })
         .collect();
     if options.is_empty() {
         return Vec::new();
     }
-    vec![json!({"type": 1, "components": [{"type": 3, "custom_id": "menu", "options": options}]})]
+    let kind = CreateSelectMenuKind::String { options };
+    vec![CreateActionRow::SelectMenu(CreateSelectMenu::new(
+        "menu", kind,
+    ))]
 }
 
 #[cfg(test)]

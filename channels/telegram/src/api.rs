@@ -9,7 +9,7 @@ use serde_json::{Value, value::RawValue};
 use tandem_channel_kit::MEDIA_MAX;
 use tandem_domain::channel::SendError;
 use tandem_net::{Body, Client, Form, Method, NetError, NetErrorKind, Policy, Request, Transport};
-use teloxide_core::requests::Payload;
+use teloxide::requests::Payload;
 use url::Url;
 
 /// How long Telegram holds a poll open when there is nothing to tell.

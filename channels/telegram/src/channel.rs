@@ -18,7 +18,7 @@ use tandem_domain::{
     message::{Media, MediaKind, Outbound},
 };
 use tandem_net::{NetError, NetErrorKind};
-use teloxide_core::{
+use teloxide::{
     payloads::{AnswerCallbackQuery, GetFile, GetMe},
     types::{CallbackQueryId, FileId},
 };

@@ -9,7 +9,7 @@ use tandem_domain::{
         ConversationKind, Inbound, InboundKind, Media, MediaKind, NativeConversation, Part, Sender,
     },
 };
-use teloxide_core::types::{
+use teloxide::types::{
     AllowedUpdate, CallbackQuery, Chat, ChatMemberKind, ChatMemberUpdated, FileMeta,
     InlineKeyboardButtonKind, InlineKeyboardMarkup, MediaKind as Native, Message, MessageCommon,
     MessageEntity, MessageEntityKind, MessageId, MessageKind, MessageReactionUpdated, ReactionType,

@@ -8,7 +8,7 @@ use tandem_domain::{
     channel::{Receipt, SendError},
     message::{Choice, Media, MediaKind, Outbound, Part, SendOp},
 };
-use teloxide_core::{
+use teloxide::{
     payloads::{
         DeleteMessage, EditMessageReplyMarkup, EditMessageText, SendAnimation, SendAudio,
         SendChatAction, SendDocument, SendMessage, SendPhoto, SendVideo, SendVoice,

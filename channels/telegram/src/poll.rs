@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tandem_channel_kit::{ChannelError, Inbox, Stop};
-use teloxide_core::payloads::{DeleteWebhook, GetUpdates};
+use teloxide::payloads::{DeleteWebhook, GetUpdates};
 use tokio::time::Instant;
 
 use crate::{

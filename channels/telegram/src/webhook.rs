@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 use tandem_channel_kit::{ChannelError, Health, Inbox, Stop};
 use tandem_domain::Timestamp;
-use teloxide_core::payloads::{GetWebhookInfo, SetWebhook};
+use teloxide::payloads::{GetWebhookInfo, SetWebhook};
 
 use crate::{
     api::{Failure, result},

@@ -16,6 +16,10 @@ use futures::{
     future::{BoxFuture, Fuse, FusedFuture as _},
 };
 use serde_json::json;
+use serenity::{
+    constants::{Opcode, close_codes},
+    model::gateway::GatewayIntents,
+};
 use tandem_channel_kit::{ChannelError, Health, Inbox, Stop};
 use tandem_domain::{BoxError, Value};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -48,19 +52,11 @@ const ANEW: std::ops::Range<u64> = 1000..5000;
 
 /// What the bot wants to hear: servers, messages and reactions in them and alone, and, where it has
 /// channels of its own, what is written there without naming it.
-const INTENTS: u64 = 1 | 1 << 9 | 1 << 10 | 1 << 12 | 1 << 13;
-const MESSAGE_CONTENT: u64 = 1 << 15;
-
-mod op {
-    pub const DISPATCH: u8 = 0;
-    pub const HEARTBEAT: u8 = 1;
-    pub const IDENTIFY: u8 = 2;
-    pub const RESUME: u8 = 6;
-    pub const RECONNECT: u8 = 7;
-    pub const INVALID_SESSION: u8 = 9;
-    pub const HELLO: u8 = 10;
-    pub const HEARTBEAT_ACK: u8 = 11;
-}
+const INTENTS: GatewayIntents = GatewayIntents::GUILDS
+    .union(GatewayIntents::GUILD_MESSAGES)
+    .union(GatewayIntents::GUILD_MESSAGE_REACTIONS)
+    .union(GatewayIntents::DIRECT_MESSAGES)
+    .union(GatewayIntents::DIRECT_MESSAGE_REACTIONS);
 
 /// How a connection ended.
 enum End {
@@ -119,8 +115,8 @@ pub(crate) async fn run(hub: &Arc<Hub>, inbox: &Inbox, stop: &Stop) -> Result<()
 
 fn intents(hub: &Hub) -> u64 {
     match hub.channels().is_empty() {
-        true => INTENTS,
-        false => INTENTS | MESSAGE_CONTENT,
+        true => INTENTS.bits(),
+        false => (INTENTS | GatewayIntents::MESSAGE_CONTENT).bits(),
     }
 }
 
@@ -185,7 +181,7 @@ async fn open(hub: &Hub) -> Result<(Socket, Duration), ChannelError> {
         }
         Err(_) => None,
     };
-    let hello = hello.filter(|frame| frame.op == op::HELLO);
+    let hello = hello.filter(|frame| frame.op == Opcode::Hello);
     let interval = hello.and_then(|frame| frame.d.get("heartbeat_interval")?.as_u64());
     let Some(interval) = interval else {
         return Err(lost("the gateway did not say hello".into()));
@@ -243,7 +239,7 @@ impl<'a> Connection<'a> {
         match session {
             Some(session) => {
                 let resume = json!({"token": token, "session_id": session.id, "seq": session.seq});
-                self.socket.send(op::RESUME, &resume).await
+                self.socket.send(Opcode::Resume, &resume).await
             }
             None => {
                 let properties = json!({
@@ -252,7 +248,7 @@ impl<'a> Connection<'a> {
                 let identify = json!({
                     "token": token, "intents": intents(self.hub), "properties": properties,
                 });
-                self.socket.send(op::IDENTIFY, &identify).await
+                self.socket.send(Opcode::Identify, &identify).await
             }
         }
     }
@@ -306,15 +302,15 @@ impl<'a> Connection<'a> {
             }
         };
         match frame.op {
-            op::DISPATCH => self.dispatched(frame, text),
-            op::HEARTBEAT => {
+            Opcode::Dispatch => self.dispatched(frame, text),
+            Opcode::Heartbeat => {
                 if let Err(error) = self.heartbeat().await {
                     return Ok(Some(self.broke(&error.to_string())));
                 }
             }
-            op::HEARTBEAT_ACK => self.answered = true,
-            op::RECONNECT => return Ok(Some(self.broke("Discord asks for a new connection"))),
-            op::INVALID_SESSION => {
+            Opcode::HeartbeatAck => self.answered = true,
+            Opcode::Reconnect => return Ok(Some(self.broke("Discord asks for a new connection"))),
+            Opcode::InvalidSession => {
                 return Ok(Some(match frame.d.as_bool() {
                     Some(true) => self.broke("Discord asks to take the session up again"),
                     _ => End::Forgotten,
@@ -351,7 +347,7 @@ impl<'a> Connection<'a> {
         let seq = self.hub.state().session.as_ref().map(|session| session.seq);
         self.answered = false;
         self.reading = true;
-        self.socket.send(op::HEARTBEAT, &Value::from(seq)).await
+        self.socket.send(Opcode::Heartbeat, &Value::from(seq)).await
     }
 
     fn start_work(&mut self) {
@@ -388,17 +384,21 @@ impl<'a> Connection<'a> {
 fn closed(code: Option<u16>, why: String, worked: bool) -> Result<End, ChannelError> {
     let config = |why: &str| Err(ChannelError::Config(why.to_owned()));
     match code {
-        Some(4004) => Err(ChannelError::Unauthorized(
+        Some(close_codes::AUTHENTICATION_FAILED) => Err(ChannelError::Unauthorized(
             "Discord does not know the bot's token (close code 4004); reset it at the bot's page and copy the new one".to_owned(),
         )),
-        Some(4014) => config(
+        Some(close_codes::DISALLOWED_GATEWAY_INTENTS) => config(
             "Discord does not let the bot read messages that do not name it (close code 4014): at https://discord.com/developers/applications open the application, Bot, and switch Message Content Intent on; or take `channels` out of the configuration",
         ),
-        Some(4013) => config("Discord does not know what the bot asks to hear (close code 4013): this version of Tandem is too old"),
+        Some(close_codes::INVALID_GATEWAY_INTENTS) => config("Discord does not know what the bot asks to hear (close code 4013): this version of Tandem is too old"),
         Some(4012) => config("Discord no longer speaks this version of its gateway (close code 4012): this version of Tandem is too old"),
-        Some(4010 | 4011) => config("the bot is in more servers than one connection serves (close code 4011): this version of Tandem makes one"),
+        Some(close_codes::INVALID_SHARD | close_codes::SHARDING_REQUIRED) => config("the bot is in more servers than one connection serves (close code 4011): this version of Tandem makes one"),
         // A sequence it does not know, or a session that timed out.
-        Some(4003 | 4007 | 4009) => Ok(End::Forgotten),
+        Some(
+            close_codes::NOT_AUTHENTICATED
+            | close_codes::INVALID_SEQUENCE
+            | close_codes::SESSION_TIMEOUT,
+        ) => Ok(End::Forgotten),
         Some(code) => Ok(End::Broke {
             why: format!("the gateway closed with {code} {why}"),
             worked,

@@ -7,6 +7,7 @@ use reqwest::{
     StatusCode, Upgraded,
     header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
+use serenity::constants::Opcode;
 use tandem_domain::{BoxError, Value};
 use tokio_tungstenite::{
     WebSocketStream,
@@ -90,7 +91,7 @@ impl Socket {
         }
     }
 
-    pub async fn send(&mut self, op: u8, data: &Value) -> Result<(), BoxError> {
+    pub async fn send(&mut self, op: Opcode, data: &Value) -> Result<(), BoxError> {
         let text = serde_json::json!({"op": op, "d": data}).to_string();
         let sent = tokio::time::timeout(WRITE, self.0.send(Message::text(text))).await;
         let sent = sent.map_err(|_| "the gateway takes nothing any more")?;
