@@ -7,11 +7,12 @@ use tandem_channel_kit::{
     Channel, Kind, Opening,
     kind::{Complaint, OpenError, check},
 };
-use tandem_domain::{Timestamp, Value};
+use tandem_domain::{Timestamp, Value, capabilities::Capabilities};
 
 use crate::{
     DiscordChannel,
     config::{Interactions, Settings, object, schema},
+    outbound,
 };
 
 /// Channels of this kind are bots on Discord.
@@ -26,6 +27,10 @@ impl Kind for DiscordKind {
 
     fn schema(&self) -> Value {
         schema()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        outbound::capabilities()
     }
 
     fn check(&self, settings: &Value) -> Vec<Complaint> {

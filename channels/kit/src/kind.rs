@@ -13,7 +13,7 @@ use serde::{
     de::{DeserializeOwned, Error as _},
 };
 use serde_json::{Value, json};
-use tandem_domain::BoxError;
+use tandem_domain::{BoxError, capabilities::Capabilities};
 
 use crate::{Account, Channel};
 
@@ -37,6 +37,9 @@ pub trait Kind: Send + Sync + 'static {
     fn schema(&self) -> Value {
         json!({"type": "object"})
     }
+
+    /// What its accounts can show and take, before their settings change anything of it.
+    fn capabilities(&self) -> Capabilities;
 
     /// What is wrong with an account's settings. Opens nothing: each [`Secret`] says only where it
     /// is kept.

@@ -103,8 +103,8 @@ def slack():
     book.send("buttons", pick | {"choices": [CHOICES[0], LINK], "choice_style": "buttons"}, [call(api + "chat.postMessage", {
         "channel": "D024BE91L", "text": "Pick", "blocks": [section("Pick"), {"type": "actions", "elements": buttons}]}, reply=sent)], ok)
     options = [{"text": label(c["label"]), "value": c["value"]} for c in CHOICES]
-    select = {"type": "static_select", "action_id": "choice", "placeholder": label("Choose"), "options": options}
-    book.send("a menu", pick | {"choices": CHOICES, "choice_style": "list", "choices_title": "Choose"}, [call(api + "chat.postMessage", {
+    select = {"type": "static_select", "action_id": "choice", "placeholder": label("…"), "options": options}
+    book.send("a menu", pick | {"choices": CHOICES, "choice_style": "list"}, [call(api + "chat.postMessage", {
         "channel": "D024BE91L", "text": "Pick", "blocks": [section("Pick"), {"type": "actions", "elements": [select]}]}, reply=sent)], ok)
     book.send("a picture", out | {"parts": [IMAGE]}, [call(api + "chat.postMessage", {"channel": "D024BE91L", "text": "a.png", "blocks": [
         {"type": "image", "image_url": IMAGE["url"], "alt_text": "a.png"}]}, reply=sent)], ok)
@@ -213,8 +213,8 @@ def whatsapp():
     pick = out | {"parts": [text("Pick")], "choices": CHOICES}
     send("buttons", pick | {"choice_style": "buttons"}, "interactive", {"type": "button", "body": {"text": "Pick"}, "action": {"buttons": [
         {"type": "reply", "reply": {"id": c["value"], "title": c["label"]}} for c in CHOICES]}})
-    send("a list", pick | {"choice_style": "list", "choices_title": "Choose"}, "interactive", {"type": "list", "body": {"text": "Pick"}, "action": {
-        "button": "Choose", "sections": [{"rows": [{"id": c["value"], "title": c["label"]} for c in CHOICES]}]}})
+    send("a list", pick | {"choice_style": "list"}, "interactive", {"type": "list", "body": {"text": "Pick"}, "action": {
+        "button": "☰", "sections": [{"rows": [{"id": c["value"], "title": c["label"]} for c in CHOICES]}]}})
     send("a picture", out | {"parts": [IMAGE]}, "image", {"link": IMAGE["url"]})
     send("a file", out | {"parts": [FILE]}, "document", {"link": FILE["url"], "filename": "invoice.pdf"})
     send("a template", out | {"parts": [{"type": "template", "name": "shipped", "language": "en_US", "params": ["A-1001"]}]}, "template", {

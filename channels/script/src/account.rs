@@ -117,27 +117,7 @@ impl Ready {
         host: &Host,
     ) -> Result<Self, Vec<Words>> {
         let values = settle(&version.settings, &settings.values, webhook.as_str())?;
-        // An address that the operator set is their own word for where the service is; keys are
-        // fetched by the host itself.
-        let set = version
-            .settings
-            .iter()
-            .filter(|(_, kind)| **kind == Setting::Url)
-            .filter_map(|(name, _)| values.0.get(name))
-            .chain(&version.caps.edge.keys);
-        let mut hosts = version.caps.edge.hosts.clone();
-        hosts.extend(set.filter_map(|url| authority(url)));
-        let policy = Policy {
-            name: version.name.clone(),
-            // Private addresses are still reached only where the list names them literally.
-            allow_private: true,
-            max_body: ANSWER_MAX,
-            // The outbox decides what is tried again.
-            retries: 0,
-            ..Policy::default()
-        }
-        .with_hosts(&hosts)
-        .map_err(|error| vec![words(error.to_string(), error.to_string())])?;
+        let policy = policy(&version, &values)?;
         let media = Policy {
             max_body: MEDIA_MAX,
             timeout: Duration::from_secs(30),
@@ -150,6 +130,34 @@ impl Ready {
             values: Arc::new(values),
         })
     }
+}
+
+/// What a file may reach for an account.
+///
+/// # Errors
+/// When a host of it is none.
+pub(crate) fn policy(version: &Version, values: &Values) -> Result<Policy, Vec<Words>> {
+    // An address that the operator set is their own word for where the service is; keys are
+    // fetched by the host itself.
+    let set = version
+        .settings
+        .iter()
+        .filter(|(_, kind)| **kind == Setting::Url)
+        .filter_map(|(name, _)| values.0.get(name))
+        .chain(&version.caps.edge.keys);
+    let mut hosts = version.caps.edge.hosts.clone();
+    hosts.extend(set.filter_map(|url| authority(url)));
+    Policy {
+        name: version.name.clone(),
+        // Private addresses are still reached only where the list names them literally.
+        allow_private: true,
+        max_body: ANSWER_MAX,
+        // The outbox decides what is tried again.
+        retries: 0,
+        ..Policy::default()
+    }
+    .with_hosts(&hosts)
+    .map_err(|error| vec![words(error.to_string(), error.to_string())])
 }
 
 impl Shared {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tandem_domain::{Map, Value, capabilities::Capabilities};
+use tandem_domain::{
+    Map, Value,
+    capabilities::{Capabilities, MediaLimit},
+};
 use tandem_net::HostRule;
 use url::Url;
 
@@ -41,6 +44,30 @@ pub struct Edge {
 
 /// The fields of [`Edge`].
 const EDGE: [&str; 4] = ["hosts", "signed", "replay", "keys"];
+
+/// Everything that `caps` may hold.
+pub const KEYS: [&str; 20] = [
+    "text",
+    "buttons",
+    "list",
+    "quick_replies",
+    "batch_max",
+    "cards",
+    "media",
+    "edit_secs",
+    "delete_secs",
+    "receipts",
+    "typing",
+    "window",
+    "proactive",
+    "rate",
+    "hosts",
+    "signed",
+    "replay",
+    "keys",
+    "dedupe_secs",
+    "idempotency_secs",
+];
 
 /// What the platform's signature covers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +113,32 @@ pub enum Setting {
     Url,
 }
 
+/// The way out of a field that `caps` does not have.
+fn unknown(name: &str) -> Misread {
+    let close = KEYS
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), *known))
+        .min()
+        .filter(|(distance, _)| *distance <= 3);
+    let (en, zh) = match close {
+        Some((_, close)) => (
+            format!("did you mean `{close}`?"),
+            format!("是否想写 `{close}`？"),
+        ),
+        None => {
+            let known = KEYS.join(", ");
+            (format!("known are: {known}"), format!("可用的有：{known}"))
+        }
+    };
+    Misread {
+        path: format!("caps.{name}"),
+        words: words(
+            format!("caps: unknown field `{name}`; {en}"),
+            format!("caps：未知字段 `{name}`；{zh}"),
+        ),
+    }
+}
+
 /// `config`: name → what it is.
 pub type Settings = BTreeMap<String, Setting>;
 
@@ -97,7 +150,14 @@ impl Caps {
             rest.pointer_mut(list).map(listed);
         }
         let mut edge = Map::new();
+        // One at a time: a path through the names of media would not say which it is.
+        for (name, limit) in caps["media"].as_object().into_iter().flatten() {
+            typed::<MediaLimit>(limit, &format!("caps.media.{name}"))?;
+        }
         if let Some(fields) = rest.as_object_mut() {
+            if let Some(name) = fields.keys().find(|name| !KEYS.contains(&name.as_str())) {
+                return Err(unknown(name));
+            }
             for name in EDGE {
                 edge.extend(fields.remove_entry(name));
             }
@@ -172,17 +232,26 @@ impl Caps {
                 );
             }
         }
-        if let Some(replay) = &self.edge.replay
-            && (replay.timestamp.is_empty()
-                || replay.timestamp != replay.timestamp.to_ascii_lowercase()
-                    && !replay.timestamp.starts_with("query.")
-                || replay.window == 0)
-        {
-            object(
-                "replay",
-                "caps.replay: timestamp is a header's name in lower case or query.NAME, window is above 0".to_owned(),
-                "caps.replay：timestamp 为小写的请求头名或 query.参数名，window 须大于 0".to_owned(),
-            );
+        if let Some(replay) = &self.edge.replay {
+            let place = &replay.timestamp;
+            if !is_place(place) {
+                object(
+                    "replay",
+                    format!(
+                        "caps.replay.timestamp: {place:?} is neither a header's name (lower case, no dot) nor query.NAME; where the signed time stands in the body, leave replay out and compare it with request.now in verify"
+                    ),
+                    format!(
+                        "caps.replay.timestamp：{place:?} 既不是请求头名（小写、不含点），也不是 query.参数名；签名时间在正文里时，请不写 replay，改在 verify 中与 request.now 比较"
+                    ),
+                );
+            }
+            if replay.window == 0 {
+                object(
+                    "replay",
+                    "caps.replay.window: a number of seconds above 0".to_owned(),
+                    "caps.replay.window：须为大于 0 的秒数".to_owned(),
+                );
+            }
         }
         if self.edge.signed == Signed::Time && self.edge.replay.is_none() {
             object(
@@ -215,6 +284,19 @@ impl Caps {
     }
 }
 
+/// Whether a signed time may stand there: in a header, or in a parameter of the address.
+fn is_place(timestamp: &str) -> bool {
+    match timestamp.strip_prefix("query.") {
+        Some(name) => !name.is_empty(),
+        None => {
+            !timestamp.is_empty()
+                && timestamp.bytes().all(|b| {
+                    b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_')
+                })
+        }
+    }
+}
+
 /// Fits an account's settings to what the file declares, and adds the account's own address.
 ///
 /// # Errors
@@ -224,28 +306,48 @@ pub fn settle(
     given: &BTreeMap<String, String>,
     webhook_url: &str,
 ) -> Result<Values, Vec<Words>> {
+    fit(declared, given, webhook_url)
+        .map_err(|wrong| wrong.into_iter().map(|(_, words)| words).collect())
+}
+
+/// See [`settle`]; each mistake comes with the setting it is at.
+pub(crate) fn fit(
+    declared: &Settings,
+    given: &BTreeMap<String, String>,
+    webhook_url: &str,
+) -> Result<Values, Vec<(String, Words)>> {
     let mut wrong = Vec::new();
+    let mut object = |name: &str, words: Words| wrong.push((name.to_owned(), words));
     let mut values = BTreeMap::new();
     for name in given.keys().filter(|name| !declared.contains_key(*name)) {
         let known: Vec<&str> = declared.keys().map(String::as_str).collect();
         let known = known.join(", ");
-        wrong.push(words(
-            format!("there is no setting `{name}`; the file knows: {known}"),
-            format!("没有名为 `{name}` 的设置；该文件的设置有：{known}"),
-        ));
+        object(
+            name,
+            words(
+                format!("there is no setting `{name}`; the file knows: {known}"),
+                format!("没有名为 `{name}` 的设置；该文件的设置有：{known}"),
+            ),
+        );
     }
     for (name, kind) in declared {
         let value = given.get(name).map(|value| value.trim());
         match (kind, value) {
             (Setting::OptionalText, None | Some("")) => {}
-            (_, None | Some("")) => wrong.push(words(
-                format!("the setting `{name}` is missing or empty"),
-                format!("设置 `{name}` 缺失或为空"),
-            )),
-            (Setting::Url, Some(value)) if !is_web(value) => wrong.push(words(
-                format!("the setting `{name}` is no http or https address"),
-                format!("设置 `{name}` 不是 http 或 https 地址"),
-            )),
+            (_, None | Some("")) => object(
+                name,
+                words(
+                    format!("the setting `{name}` is missing or empty"),
+                    format!("设置 `{name}` 缺失或为空"),
+                ),
+            ),
+            (Setting::Url, Some(value)) if !is_web(value) => object(
+                name,
+                words(
+                    format!("the setting `{name}` is no http or https address"),
+                    format!("设置 `{name}` 不是 http 或 https 地址"),
+                ),
+            ),
             (_, Some(value)) => {
                 values.insert(name.clone(), value.to_owned());
             }
@@ -266,6 +368,17 @@ fn is_web(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_keys_are_those_that_are_read() {
+        let wrong = typed::<Capabilities>(&serde_json::json!({"?": 1}), "caps").unwrap_err();
+        let quoted = wrong.words.en.split('`').skip(3).step_by(2);
+        let mut read: Vec<&str> = quoted.chain(EDGE).collect();
+        let mut keys = KEYS;
+        read.sort_unstable();
+        keys.sort_unstable();
+        assert_eq!(read, keys);
+    }
 
     #[test]
     fn settings_are_complete_or_named() {

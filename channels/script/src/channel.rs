@@ -16,7 +16,7 @@ use tandem_domain::{
     message::{Media, Outbound, SendOp},
 };
 use tandem_lua::LuaError;
-use tandem_net::{Method, Request};
+use tandem_net::{Method, NetErrorKind, Request};
 use url::Url;
 
 use crate::{
@@ -243,7 +243,13 @@ impl Channel for ScriptChannel {
                 .media
                 .send(&request, None)
                 .await
-                .map_err(|error| SendError::Transient(error.into()))?;
+                .map_err(|error| match error.kind {
+                    NetErrorKind::Refused => {
+                        let file = &ready.version.name;
+                        SendError::Transient(format!("{error}; where customers' media lie there, add the host to caps.hosts of {file}.luau").into())
+                    }
+                    _ => SendError::Transient(error.into()),
+                })?;
             match response.status {
                 200..=299 => {
                     return Ok(Fetched {

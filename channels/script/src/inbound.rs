@@ -147,7 +147,6 @@ async fn take(hook: &Hook, request: &Arc<Request>) -> Result<Response, Refused> 
     match receive(shared, request).await? {
         Received::Handshake(response) => Ok(response),
         Received::Refused(why) => {
-            let why = why.map(|error| error.to_string()).unwrap_or_default();
             tracing::warn!(account = %shared.account.id, why, "A webhook was not signed by the platform and is refused.");
             Err(Refused::Forged)
         }

@@ -14,6 +14,7 @@ use tandem_channel_kit::{
     Channel, Kind, Opening,
     kind::{Complaint, OpenError, Secret},
 };
+use tandem_domain::capabilities::Capabilities;
 use tandem_domain::{Map, Timestamp, Value, store::Store};
 use tandem_lua::Runner;
 use tandem_net::Transport;
@@ -81,6 +82,7 @@ pub struct ScriptKind {
     /// None for a file that comes with the program.
     folder: Option<PathBuf>,
     declared: Declared,
+    capabilities: Capabilities,
     /// None where settings are only checked.
     house: Option<House>,
     script: OnceCell<Arc<Script>>,
@@ -130,6 +132,7 @@ impl ScriptKind {
             name: name.to_owned(),
             folder,
             declared: version.settings,
+            capabilities: version.caps.capabilities,
             house: house.cloned(),
             script: OnceCell::new(),
         })
@@ -185,27 +188,32 @@ impl Kind for ScriptKind {
         json!({"type": "object", "properties": properties, "required": needed})
     }
 
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
     fn check(&self, settings: &Value) -> Vec<Complaint> {
-        match read(settings, &self.declared) {
-            Ok(read) => {
-                // Where a secret is only named, anything stands in for it.
-                let mut values = read.values;
-                for name in read.kept {
-                    let stand_in = match self.declared.get(&name) {
-                        Some(Setting::Url) => HERE,
-                        _ => "-",
-                    };
-                    values.entry(name).or_insert_with(|| stand_in.to_owned());
-                }
-                let settled = crate::caps::settle(&self.declared, &values, HERE);
-                let wrong = settled.err().unwrap_or_default();
-                wrong
-                    .into_iter()
-                    .map(|words| complaint("", words))
-                    .collect()
-            }
-            Err(complaint) => vec![complaint],
+        let (read, mut found) = read_all(settings, &self.declared);
+        // Where a secret is only named, anything stands in for it.
+        let mut values = read.values;
+        for name in read.kept {
+            let stand_in = match self.declared.get(&name) {
+                Some(Setting::Url) => HERE,
+                _ => "-",
+            };
+            values.entry(name).or_insert_with(|| stand_in.to_owned());
         }
+        // What was said already is not also missing.
+        let said = |name: &str| found.iter().any(|c| c.path == [name]);
+        let wrong: Vec<Complaint> = crate::caps::fit(&self.declared, &values, HERE)
+            .err()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !said(name))
+            .map(|(name, words)| complaint(&name, words))
+            .collect();
+        found.extend(wrong);
+        found
     }
 
     async fn open(&self, opening: Opening) -> Result<Arc<dyn Channel>, OpenError> {
@@ -241,10 +249,16 @@ impl Kind for ScriptKind {
             },
         )
         .map_err(|e| failed(e.into()))?;
-        tracing::info!(
-            webhook = channel.webhook_url(),
-            "A channel's webhook is ready; enter its address at the platform."
-        );
+        match opening.public_url {
+            Some(_) => tracing::info!(
+                webhook = channel.webhook_url(),
+                "A channel's webhook is ready; enter its address at the platform."
+            ),
+            None => tracing::warn!(
+                webhook = channel.webhook_url(),
+                "A channel's webhook is ready on this machine only: server.public_url is not set, so no platform can reach it."
+            ),
+        }
         Ok(Arc::new(channel))
     }
 }
@@ -258,7 +272,18 @@ struct Read {
     body_limit: usize,
 }
 
+/// The settings, or the first thing that is wrong with how they are written.
 fn read(settings: &Value, declared: &Declared) -> Result<Read, Complaint> {
+    let (read, mut wrong) = read_all(settings, declared);
+    match wrong.is_empty() {
+        true => Ok(read),
+        false => Err(wrong.remove(0)),
+    }
+}
+
+/// What of the settings is well written, and everything that is not.
+fn read_all(settings: &Value, declared: &Declared) -> (Read, Vec<Complaint>) {
+    let mut found = Vec::new();
     let mut read = Read {
         values: BTreeMap::new(),
         kept: Vec::new(),
@@ -267,51 +292,51 @@ fn read(settings: &Value, declared: &Declared) -> Result<Read, Complaint> {
     };
     let empty = Map::new();
     for (name, value) in settings.as_object().unwrap_or(&empty) {
-        let wrong = |en: &str, zh: &str| complaint(name, crate::problem::words(en, zh));
+        let mut wrong =
+            |en: &str, zh: &str| found.push(complaint(name, crate::problem::words(en, zh)));
         match name.as_str() {
             "address" => match value.as_str() {
                 Some(text) => read.address = Some(text.to_owned()),
-                None => return Err(wrong("this is a text in quotes", "此处是带引号的文字")),
+                None => wrong("this is a text in quotes", "此处是带引号的文字"),
             },
             "body_limit" => match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
                 Some(bytes) if (1024..=16 << 20).contains(&bytes) => read.body_limit = bytes,
-                _ => {
-                    return Err(wrong(
-                        "this is a number of bytes between 1024 and 16777216",
-                        "此处是 1024 与 16777216 之间的字节数",
-                    ));
-                }
+                _ => wrong(
+                    "this is a number of bytes between 1024 and 16777216",
+                    "此处是 1024 与 16777216 之间的字节数",
+                ),
             },
             _ if Secret::is_reference(value) => read.kept.push(name.clone()),
             _ => {
-                let found = value.get("secret").and_then(Value::as_str);
-                let text = match (found, value.as_str(), declared.get(name)) {
+                let looked_up = value.get("secret").and_then(Value::as_str);
+                let text = match (looked_up, value.as_str(), declared.get(name)) {
                     (Some(found), _, _) => found,
                     (None, Some(_), Some(Setting::Secret)) => {
-                        return Err(wrong(
+                        wrong(
                             "a secret is never written here: name where it is kept, {env: NAME} or {file: /run/secrets/name}",
                             "此处不得直接写入密钥：请写明存放位置，{env: 变量名} 或 {file: /run/secrets/文件名}",
-                        ));
+                        );
+                        continue;
                     }
                     (None, Some(text), _) => text,
-                    (None, None, _) => {
-                        return Err(wrong("this is a text in quotes", "此处是带引号的文字"));
+                    (None, None, Some(_)) => {
+                        wrong("this is a text in quotes", "此处是带引号的文字");
+                        continue;
                     }
+                    // That there is no such setting is said with all that are unknown.
+                    (None, None, None) => "-",
                 };
                 read.values.insert(name.clone(), text.to_owned());
             }
         }
     }
     debug_assert!(RESERVED.contains(&"address"));
-    Ok(read)
+    (read, found)
 }
 
 fn complaint(path: &str, words: Words) -> Complaint {
     Complaint {
-        path: match path {
-            "" => Vec::new(),
-            path => vec![path.to_owned()],
-        },
+        path: vec![path.to_owned()],
         en: words.en,
         zh: words.zh,
     }
@@ -376,6 +401,12 @@ mod tests {
             let found = line().check(&wrong);
             assert!(found[0].en.contains(part), "{found:?}");
         }
+        // All of them at once, each at its place, and nothing twice.
+        let wrong = json!({"channel_secret": 7, "x": 7, "body_limit": 3});
+        let mut places: Vec<_> = line().check(&wrong).into_iter().map(|c| c.path).collect();
+        places.sort();
+        let all = ["body_limit", "channel_access_token", "channel_secret", "x"];
+        assert_eq!(places, all.map(|name| [name]));
     }
 
     #[test]

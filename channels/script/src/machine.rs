@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,6 +21,7 @@ use tandem_lua::{
 
 use crate::{
     call::{Asked, Effects, Given},
+    caps::WEBHOOK_URL,
     library::{KeySets, ScriptLibrary},
     request::{Request, Response},
 };
@@ -64,6 +68,15 @@ pub fn effect_limits() -> Limits {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Values(pub BTreeMap<String, String>);
 
+impl Values {
+    /// The account's name: the end of its webhook's address.
+    pub(crate) fn account(&self) -> &str {
+        let webhook = self.0.get(WEBHOOK_URL).map(String::as_str);
+        let end = webhook.and_then(|url| url.rsplit('/').next());
+        end.unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for Values {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
@@ -75,8 +88,8 @@ impl fmt::Debug for Values {
 pub enum Received {
     /// The handshake answered it; nothing happened.
     Handshake(Response),
-    /// `verify` did not say `true`.
-    Refused(Option<LuaError>),
+    /// `verify` did not say `true`, or the signed time is not now; why, for a log.
+    Refused(String),
     /// Verified. The events as the file returned them, not yet looked at.
     Understood {
         events: Vec<Value>,
@@ -100,6 +113,8 @@ pub struct Machine {
     module: String,
     library: ScriptLibrary,
     idle: Mutex<Vec<Warm>>,
+    /// Fixtures are being played: what they log is no event of a customer's.
+    rehearsing: AtomicBool,
 }
 
 /// What loading a file showed of it, besides that it loads.
@@ -136,6 +151,7 @@ impl Machine {
             module,
             library: ScriptLibrary::default(),
             idle: Mutex::default(),
+            rehearsing: AtomicBool::new(false),
         };
         let limits = receive_limits();
         let warm = machine.warm()?;
@@ -183,7 +199,7 @@ impl Machine {
     /// allowed.
     #[must_use]
     pub fn receive(&self, request: &Request, config: &Values) -> Received {
-        let refused = |error| Received::Refused(Some(self.locate(error)));
+        let refused = |error| Received::Refused(self.locate(error).to_string());
         let warm = match self.warm() {
             Ok(warm) => warm,
             Err(error) => return refused(error),
@@ -225,7 +241,13 @@ impl Machine {
             let verify = self.function(&warm, "verify")?;
             match state.call(verify, args())?.pop_front() {
                 Some(LuaValue::Boolean(true)) => verified.set(true),
-                _ => return Ok(Received::Refused(None)),
+                other => {
+                    let found = match other.unwrap_or_default() {
+                        LuaValue::Boolean(false) => "false",
+                        other => other.type_name(),
+                    };
+                    return Ok(Received::Refused(format!("verify returned {found}")));
+                }
             }
             let mut results = state.call(self.function(&warm, "parse")?, args())?;
             let events = match results.pop_front().unwrap_or_default() {
@@ -254,7 +276,7 @@ impl Machine {
             Ok(Received::Understood { events, response })
         };
         let (result, _) = state.watched(limits.time, limits.wall, work);
-        self.trace(&warm.logs);
+        self.trace(&warm.logs, config.account());
         match result {
             Ok(received) => {
                 self.rest(warm);
@@ -268,7 +290,7 @@ impl Machine {
                 let error = self.locate(error);
                 match verified.get() {
                     true => Received::NotUnderstood(error.to_string()),
-                    false => Received::Refused(Some(error)),
+                    false => Received::Refused(error.to_string()),
                 }
             }
         }
@@ -401,15 +423,25 @@ impl Machine {
         }
     }
 
-    fn trace(&self, logs: &Logs) {
+    /// Says whether what follows are fixtures.
+    pub(crate) fn rehearse(&self, rehearsing: bool) {
+        self.rehearsing.store(rehearsing, Ordering::Relaxed);
+    }
+
+    fn trace(&self, logs: &Logs, account: &str) {
         let (lines, dropped) = logs.take();
+        let rehearsing = self.rehearsing.load(Ordering::Relaxed);
         for line in lines {
             let (file, text) = (&self.module, line.message);
+            if rehearsing {
+                tracing::debug!(target: "tandem::script", file, "In a fixture: {text}");
+                continue;
+            }
             match line.level {
-                Level::Debug => tracing::debug!(target: "tandem::script", file, "{text}"),
-                Level::Info => tracing::info!(target: "tandem::script", file, "{text}"),
-                Level::Warn => tracing::warn!(target: "tandem::script", file, "{text}"),
-                Level::Error => tracing::error!(target: "tandem::script", file, "{text}"),
+                Level::Debug => tracing::debug!(target: "tandem::script", file, account, "{text}"),
+                Level::Info => tracing::info!(target: "tandem::script", file, account, "{text}"),
+                Level::Warn => tracing::warn!(target: "tandem::script", file, account, "{text}"),
+                Level::Error => tracing::error!(target: "tandem::script", file, account, "{text}"),
             }
         }
         if dropped > 0 {
@@ -450,6 +482,8 @@ struct Job {
     function: &'static str,
     limits: Limits,
     left: Duration,
+    /// Whose call it is.
+    account: String,
 }
 
 impl Job {
@@ -468,11 +502,19 @@ impl Job {
             function,
             left: limits.time,
             limits,
+            account: String::new(),
         })
     }
 
     fn start(&mut self, args: &[Arg], now: Timestamp) -> Result<Step, LuaError> {
         self.warm.state.prepare(now, 0)?;
+        self.account = args
+            .iter()
+            .find_map(|arg| match arg {
+                Arg::Values(values) => Some(values.account().to_owned()),
+                _ => None,
+            })
+            .unwrap_or_default();
         self.segment(|job| {
             let state = &job.warm.state;
             let full = |error: mlua::Error| state.explain(&LuaValue::Error(Box::new(error)));
@@ -520,7 +562,7 @@ impl Job {
             })
         });
         self.left = self.left.saturating_sub(used);
-        self.machine.trace(&self.warm.logs);
+        self.machine.trace(&self.warm.logs, &self.account);
         step
     }
 }

@@ -69,6 +69,10 @@ fn chinese(text: &str) -> String {
         ("string", "文本"),
         ("integer", "整数"),
         ("floating point", "小数"),
+        (
+            "write 5, {count = 100, secs = 60}, or a list of such",
+            "请写 5、{count = 100, secs = 60}，或由它们组成的列表",
+        ),
         (" or ", " 或 "),
     ] {
         zh = zh.replace(en, other);

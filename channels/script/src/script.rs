@@ -18,6 +18,8 @@ use crate::{
 
 /// Bytes of a file.
 const SOURCE_MAX: u64 = 512 << 10;
+/// Errors of a file that the log tells.
+const TOLD: usize = 3;
 /// Bytes of its fixtures.
 const FIXTURES_MAX: u64 = 4 << 20;
 
@@ -68,7 +70,9 @@ pub async fn load(name: &str, source: &str, fixtures: Option<&str>, runner: &Run
             ..Loaded::default()
         };
     };
+    version.machine.rehearse(true);
     let report = fixture::run(&version, fixtures.unwrap_or_default(), runner).await;
+    version.machine.rehearse(false);
     problems.extend(report.problems);
     version.hash = blake3::hash(format!("{source}\0{}", fixtures.unwrap_or_default()).as_bytes())
         .to_hex()
@@ -189,12 +193,7 @@ impl Script {
                 tracing::info!(file = self.name, "The channel's file is live as saved.");
             }
             Reload::Refused(problems) => {
-                let text: Vec<String> = problems
-                    .iter()
-                    .filter(|p| p.is_error())
-                    .map(ToString::to_string)
-                    .collect();
-                let text = text.join("; ");
+                let text = in_short(&self.name, problems);
                 let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
                 if refused.as_deref() != Some(&text) {
                     tracing::error!(
@@ -219,7 +218,13 @@ impl Script {
             return Reload::Refused(loaded.problems);
         };
         if version.hash == self.version().hash {
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            if refused.take().is_some() {
+                tracing::info!(
+                    file = self.name,
+                    "The channel's file is again what is live."
+                );
+            }
             return Reload::Unchanged;
         }
         let version = Arc::new(version);
@@ -273,6 +278,17 @@ impl Script {
     pub(crate) fn accounts(&self) -> Vec<Arc<Shared>> {
         let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
         accounts.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// The first errors, and how many more there are: the log is no place for all of them.
+fn in_short(name: &str, problems: &[Problem]) -> String {
+    let mut errors = problems.iter().filter(|problem| problem.is_error());
+    let told: Vec<String> = errors.by_ref().take(TOLD).map(Problem::to_string).collect();
+    let told = told.join("; ");
+    match errors.count() {
+        0 => told,
+        more => format!("{told}; and {more} more: tandem channel check {name}.luau"),
     }
 }
 

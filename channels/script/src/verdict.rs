@@ -28,6 +28,8 @@ pub(crate) struct Seen {
     pub unknown: bool,
     /// One such was accepted.
     pub accepted: bool,
+    /// What it was answered with, where an answer came that is none.
+    pub status: Option<u16>,
     /// What the platform asks us to wait.
     pub retry_after: Option<u64>,
 }
@@ -74,6 +76,7 @@ impl Effects for Judge<'_> {
         };
         if !repeatable {
             seen.unknown = unclear;
+            seen.status = result.as_ref().ok().map(|answer| answer.status);
             seen.accepted |= matches!(&result, Ok(a) if (200..300).contains(&a.status));
         }
         if let Ok(answer) = &result {
@@ -171,6 +174,10 @@ pub(crate) fn verdict(result: Result<Value, LuaError>, seen: &Seen) -> Result<Re
     let said = outcome.message.map_or_else(|| format!("{error:?}"), text);
     let said: String = said.chars().take(500).collect();
     if seen.unknown {
+        let said = match seen.status {
+            Some(status) => format!("{status}: {said}"),
+            None => said,
+        };
         return Err(SendError::Uncertain(said.into()));
     }
     Err(match error {
@@ -274,6 +281,21 @@ mod tests {
         assert!(judged(json!(null), &accepted).contains("Uncertain"));
         assert!(judged(json!({}), &accepted).contains("Uncertain"));
         assert!(judged(json!(null), &Seen::default()).contains("Transient"));
+    }
+
+    #[test]
+    fn an_answer_that_is_none_is_told_with_its_status() {
+        let answered = Seen {
+            unknown: true,
+            status: Some(502),
+            ..Seen::default()
+        };
+        let ended = verdict(
+            Ok(json!({"error": "transient", "message": "{}"})),
+            &answered,
+        );
+        let said = ended.unwrap_err().to_string();
+        assert_eq!(said, "sent, and nobody knows whether it was taken: 502: {}");
     }
 
     #[test]

@@ -117,9 +117,15 @@ pub(crate) fn receive(
     let received = machine.receive(request, values);
     // A handshake is unsigned and has no time; everything else must be fresh.
     match (replay, &received) {
-        (_, Received::Handshake(_)) | (None, _) => received,
+        (_, Received::Handshake(_) | Received::Refused(_)) | (None, _) => received,
         (Some(replay), _) if signature::is_fresh(request, replay) => received,
-        _ => Received::Refused(None),
+        (Some(replay), _) => {
+            let place = &replay.timestamp;
+            Received::Refused(match signature::signed_at(request, replay) {
+                Some(_) => format!("replay: the time in {place} is outside of the window"),
+                None => format!("replay: there is no time in {place}"),
+            })
+        }
     }
 }
 
@@ -351,6 +357,30 @@ return {
                 "max = 100}, signed = \"time\"",
                 4,
                 "needs caps.replay",
+            ),
+            (
+                "max = 100}",
+                "max = 100}, reciepts = true",
+                4,
+                "unknown field `reciepts`; did you mean `receipts`?",
+            ),
+            (
+                "max = 100}",
+                "max = 100}, replay = {timestamp = \"body.time\", unit = \"ms\", window = 300}",
+                4,
+                "\"body.time\" is neither a header's name",
+            ),
+            (
+                "max = 100}",
+                "max = 100}, media = {image = {by = \"mail\"}}",
+                4,
+                "caps.media.image.by: unknown variant",
+            ),
+            (
+                "max = 100}",
+                "max = 100}, rate = {account = \"x\"}",
+                4,
+                "caps.rate.account: write 5, {count = 100, secs = 60}, or a list",
             ),
         ] {
             let found = problems(from, to);

@@ -322,3 +322,23 @@ async fn a_medium_is_fetched_over_redirects_without_handing_the_credential_on() 
     assert!(channel.fetch(&media).await.is_err());
     assert_eq!(store.received_requests().await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_medium_on_a_host_the_file_does_not_name_says_where_to_name_it() {
+    let house = House::new().await;
+    let (channel, _inbox) = house.channel("a", SECRET, None);
+    let media = Media {
+        media: MediaKind::Image,
+        reference: "https://pics.nowhere.example/1.jpg".to_owned(),
+        mime: "image/*".to_owned(),
+        name: None,
+        size: None,
+        alt: None,
+    };
+    let said = channel.fetch(&media).await.unwrap_err().to_string();
+    assert!(said.contains("pics.nowhere.example"), "{said}");
+    assert!(
+        said.contains("add the host to caps.hosts of test.luau"),
+        "{said}"
+    );
+}

@@ -207,47 +207,52 @@ impl From<Failure> for ChannelError {
     }
 }
 
+/// What Telegram shows and takes.
+pub(crate) fn capabilities() -> Capabilities {
+    let bytes = |max| MediaLimit {
+        by: MediaBy::Upload,
+        max: Some(max),
+    };
+    let limit = |max, unit| Limit { max, unit };
+    Capabilities {
+        text: TextLimit {
+            max: 4096,
+            unit: Unit::Utf16,
+            format: Format::Plain,
+        },
+        buttons: Some(Choices {
+            max: 100,
+            text: None,
+            // Telegram names no limit; longer ones a phone does not show whole.
+            label: limit(40, Unit::Char),
+            value: limit(64, Unit::Byte),
+            url: true,
+        }),
+        media: [
+            MediaKind::Image,
+            MediaKind::Audio,
+            MediaKind::Video,
+            MediaKind::File,
+        ]
+        .map(|kind| (kind, bytes(50 << 20)))
+        .into(),
+        edit_secs: Some(-1),
+        delete_secs: Some(48 * 3600),
+        typing: true,
+        proactive: true,
+        rate: Rate {
+            account: vec![Pace::new(30, 1)],
+            chat: vec![Pace::new(1, 1)],
+            group: vec![Pace::new(20, 60)],
+        },
+        ..Capabilities::default()
+    }
+}
+
 #[async_trait]
 impl Channel for TelegramChannel {
     fn capabilities(&self) -> Capabilities {
-        let bytes = |max| MediaLimit {
-            by: MediaBy::Upload,
-            max: Some(max),
-        };
-        let limit = |max, unit| Limit { max, unit };
-        Capabilities {
-            text: TextLimit {
-                max: 4096,
-                unit: Unit::Utf16,
-                format: Format::Plain,
-            },
-            buttons: Some(Choices {
-                max: 100,
-                text: None,
-                // Telegram names no limit; longer ones a phone does not show whole.
-                label: limit(40, Unit::Char),
-                value: limit(64, Unit::Byte),
-                url: true,
-            }),
-            media: [
-                MediaKind::Image,
-                MediaKind::Audio,
-                MediaKind::Video,
-                MediaKind::File,
-            ]
-            .map(|kind| (kind, bytes(50 << 20)))
-            .into(),
-            edit_secs: Some(-1),
-            delete_secs: Some(48 * 3600),
-            typing: true,
-            proactive: true,
-            rate: Rate {
-                account: vec![Pace::new(30, 1)],
-                chat: vec![Pace::new(1, 1)],
-                group: vec![Pace::new(20, 60)],
-            },
-            ..Capabilities::default()
-        }
+        capabilities()
     }
 
     async fn run(&self, inbox: Inbox, stop: Stop) -> Result<(), ChannelError> {

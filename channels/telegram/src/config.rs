@@ -9,9 +9,10 @@ use tandem_channel_kit::{
     Channel, Kind, Opening,
     kind::{self, Complaint, OpenError, Secret},
 };
+use tandem_domain::capabilities::Capabilities;
 use url::Url;
 
-use crate::{TelegramChannel, signature};
+use crate::{TelegramChannel, channel::capabilities, signature};
 
 /// Telegram's own Bot API.
 pub const API: &str = "https://api.telegram.org";
@@ -131,6 +132,10 @@ impl Kind for TelegramKind {
             },
             "required": ["token"],
         })
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
     }
 
     fn check(&self, settings: &Value) -> Vec<Complaint> {

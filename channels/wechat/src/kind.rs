@@ -8,6 +8,7 @@ use tandem_channel_kit::{
     Channel, Kind, Opening,
     kind::{Complaint, OpenError},
 };
+use tandem_domain::capabilities::Capabilities;
 use tandem_net::Transport;
 
 use crate::{
@@ -45,6 +46,10 @@ impl Kind for WechatKind {
 
     fn schema(&self) -> Value {
         config::schema(self.family)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.family.capabilities()
     }
 
     fn check(&self, settings: &Value) -> Vec<Complaint> {

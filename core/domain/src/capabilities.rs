@@ -135,7 +135,7 @@ impl Pace {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a number a second or {count, secs} is wanted")]
 enum PaceForm {
     PerSecond(u32),
     Full(PaceFields),
@@ -188,7 +188,10 @@ pub struct Rate {
 
 fn one_or_many<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<Pace>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(
+        untagged,
+        expecting = "write 5, {count = 100, secs = 60}, or a list of such"
+    )]
     enum Form {
         One(Pace),
         Many(Vec<Pace>),

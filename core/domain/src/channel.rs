@@ -28,7 +28,7 @@ pub enum SendError {
     /// Our credential is wrong or expired; messages wait until it is mended.
     #[error("the credential was refused: {0}")]
     Unauthorized(String),
-    /// Bytes left and no answer came; the message may have arrived.
-    #[error("sent, but no answer came: {0}")]
+    /// Bytes left and no clear answer came; the message may have arrived.
+    #[error("sent, and nobody knows whether it was taken: {0}")]
     Uncertain(BoxError),
 }

@@ -144,7 +144,10 @@ impl Policy {
 
     /// Whether this URL may be called at all. What its name resolves to is checked when
     /// connecting; an address in the URL never reaches the resolver and is checked here.
-    pub(crate) fn check(&self, url: &Url) -> Result<(), NetError> {
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, url: &Url) -> Result<(), NetError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(NetError::refused("only http and https can be called"));
         }

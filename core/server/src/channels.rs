@@ -12,6 +12,7 @@ use tandem_channel_kit::Kind;
 use tandem_channel_script::{House, ScriptKind};
 use tandem_channel_telegram::TelegramKind;
 use tandem_channel_wechat::WechatKind;
+use tandem_domain::capabilities::Capabilities;
 use tandem_net::Transport;
 
 /// Reads a channel that is described by one file.
@@ -113,6 +114,12 @@ impl Kinds {
             .iter()
             .map(|kind| kind.name().to_owned())
             .collect()
+    }
+
+    /// Each native kind with what its accounts can show and take.
+    pub fn capabilities(&self) -> impl Iterator<Item = (&str, Capabilities)> {
+        let kinds = self.natives.iter();
+        kinds.map(|kind| (kind.name(), kind.capabilities()))
     }
 
     /// Each native kind with the schema of its accounts' settings.

@@ -9,6 +9,7 @@ use tandem_channel_kit::{
     Channel, Kind, Opening,
     kind::{Complaint, OpenError},
 };
+use tandem_domain::capabilities::Capabilities;
 use tandem_server::{
     channels,
     config::{Config, Environment},
@@ -20,6 +21,10 @@ struct Pigeon;
 impl Kind for Pigeon {
     fn name(&self) -> &str {
         "pigeon"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 
     fn check(&self, settings: &Value) -> Vec<Complaint> {

@@ -55,6 +55,10 @@ impl Kind for PigeonKind {
         "pigeon"
     }
 
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+
     fn check(&self, settings: &Value) -> Vec<Complaint> {
         kind::check::<Settings>(settings, |_| Vec::new())
     }
@@ -78,6 +82,24 @@ struct Pigeon {
     path: String,
     settings: Arc<Settings>,
     client: reqwest::Client,
+}
+
+/// What Pigeon shows.
+fn capabilities() -> Capabilities {
+    let limit = |max| Limit {
+        max,
+        unit: Unit::Char,
+    };
+    Capabilities {
+        buttons: Some(Choices {
+            max: 5,
+            text: None,
+            label: limit(20),
+            value: limit(100),
+            url: false,
+        }),
+        ..Capabilities::plain(1000)
+    }
 }
 
 /// What Pigeon calls us with.
@@ -169,20 +191,7 @@ fn is_theirs(key: &str, headers: &HeaderMap, body: &[u8], now: Timestamp) -> boo
 #[async_trait]
 impl Channel for Pigeon {
     fn capabilities(&self) -> Capabilities {
-        let limit = |max| Limit {
-            max,
-            unit: Unit::Char,
-        };
-        Capabilities {
-            buttons: Some(Choices {
-                max: 5,
-                text: None,
-                label: limit(20),
-                value: limit(100),
-                url: false,
-            }),
-            ..Capabilities::plain(1000)
-        }
+        capabilities()
     }
 
     /// Everything comes by the webhook: there is nothing to do until the end.

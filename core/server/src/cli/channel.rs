@@ -37,6 +37,9 @@ pub(crate) struct New {
     /// Where to write it.
     #[arg(long, default_value = ".")]
     folder: PathBuf,
+    /// Begin with a copy of this channel of the program's.
+    #[arg(long)]
+    from: Option<String>,
 }
 
 #[derive(clap::Args, Debug)]
@@ -66,6 +69,17 @@ fn new(common: &Common, options: &New) -> anyhow::Result<End> {
             )
         );
     }
+    let Some((text, lines)) = beginning(name, options.from.as_deref()) else {
+        let known: Vec<&str> = BUILT_IN.iter().map(|(name, _, _)| *name).collect();
+        let known = known.join(", ");
+        bail!(
+            "{}",
+            lang.pick(
+                format!("--from takes a channel that comes with the program as a file: {known}"),
+                format!("--from 须为随程序自带的渠道文件：{known}"),
+            )
+        );
+    };
     let source = options.folder.join(format!("{name}.luau"));
     let fixtures = options.folder.join(format!("{name}.fixtures.jsonl"));
     for path in [&source, &fixtures] {
@@ -82,10 +96,7 @@ fn new(common: &Common, options: &New) -> anyhow::Result<End> {
     }
     std::fs::create_dir_all(&options.folder)
         .with_context(|| format!("{} could not be made", options.folder.display()))?;
-    for (path, text) in [
-        (&source, FILE.replace("NAME", name)),
-        (&fixtures, FIXTURES.into()),
-    ] {
+    for (path, text) in [(&source, text), (&fixtures, lines)] {
         std::fs::write(path, text)
             .with_context(|| format!("{} could not be written", path.display()))?;
     }
@@ -100,6 +111,23 @@ fn new(common: &Common, options: &New) -> anyhow::Result<End> {
     );
     writeln!(common.out(), "{said}\n  tandem channel test {shown}")?;
     Ok(End::Well)
+}
+
+/// What a new file begins with, and its fixtures; none where there is nothing of this name to copy.
+fn beginning(name: &str, from: Option<&str>) -> Option<(String, String)> {
+    let Some(from) = from else {
+        return Some((FILE.replace("NAME", name), FIXTURES.to_owned()));
+    };
+    let (_, source, fixtures) = BUILT_IN.iter().find(|(known, _, _)| *known == from)?;
+    // What was received is signed as it is; what we send names the channel's own address.
+    let (old, new) = (format!("/hooks/{from}/"), format!("/hooks/{name}/"));
+    let lines = fixtures
+        .lines()
+        .map(|line| match line.contains("\"http\": [") {
+            true => line.replace(&old, &new) + "\n",
+            false => line.to_owned() + "\n",
+        });
+    Some(((*source).to_owned(), lines.collect()))
 }
 
 fn play(common: &Common, options: &Files, all: bool) -> anyhow::Result<End> {
@@ -262,4 +290,20 @@ fn plain(text: &str) -> String {
     clean
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_file_and_a_copy_of_a_shipped_one_pass_as_written() {
+        for from in [None, Some("line"), Some("twilio")] {
+            let (source, fixtures) = beginning("mine", from).unwrap();
+            let runner = tandem_lua::Runner::new(2);
+            let loaded = load("mine", &source, Some(&fixtures), &runner).await;
+            assert_eq!(loaded.problems, [], "{from:?}");
+        }
+        assert_eq!(beginning("mine", Some("pigeon")), None);
+    }
 }

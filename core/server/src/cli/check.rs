@@ -2,6 +2,7 @@
 
 use std::{io::Write as _, path::PathBuf};
 
+use anyhow::Context as _;
 use serde_json::json;
 use tandem_domain::{
     Locale,
@@ -15,6 +16,7 @@ use tandem_understanding::PhraseTrainer;
 
 use super::{Common, End, phrases};
 use crate::{
+    channels::Kinds,
     config::{self, Config, Environment},
     lang::Pick as _,
 };
@@ -42,15 +44,18 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
     let mut results = Vec::new();
     for path in paths {
         if path.is_file() {
-            let problems = Config::load(Some(path), &Environment::of_process())
-                .err()
-                .unwrap_or_default();
-            good &= problems.is_empty();
+            let runtime = tokio::runtime::Runtime::new().context("no runtime could be started")?;
+            let environment = Environment::of_process();
+            let kinds = Kinds::shipped();
+            let problems = runtime.block_on(Config::inspect(path, &environment, &kinds));
+            let warnings = problems.iter().filter(|problem| problem.warning).count();
+            let errors = problems.len() - warnings;
+            good &= errors == 0 && !(options.strict && warnings > 0);
             if common.json() {
                 results.push(json!({"path": path, "problems": problems}));
             } else {
                 print_config(common, &problems)?;
-                summary(common, path, problems.len(), 0)?;
+                summary(common, path, errors, warnings)?;
             }
             continue;
         }

@@ -25,6 +25,9 @@ const TELLING: [&str; 7] = [
 pub struct Diagnostic {
     /// For machines and for the documentation: `config.unknown_key`.
     pub code: &'static str,
+    /// The server may start all the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub warning: bool,
     /// The file as it was given, or the environment variable.
     pub file: String,
     /// From 1.
@@ -58,6 +61,7 @@ impl Diagnostic {
         let hint = problem.fault.hint().map(both);
         Self {
             code: problem.fault.code(),
+            warning: problem.fault.is_warning(),
             file,
             line,
             column,
@@ -80,6 +84,10 @@ impl Diagnostic {
                 out.push_str(&format!(":{line}:{column}"));
             }
             out.push_str(": ");
+        }
+        if self.warning {
+            let warning = both(("warning: ".to_owned(), "警告：".to_owned()));
+            out.push_str(&words(&warning));
         }
         out.push_str(&format!("{} [{}]", words(&self.message), self.code));
         if let (Some(line), Some(source)) = (self.line, &self.source) {

@@ -4,12 +4,14 @@
 //! * [`env`] – overrides; [`secret`] – where secrets are kept; [`units`] – `30s`, `10mb`;
 //! * [`understanding`] – the embedding model; [`channels`] – accounts of every channel, [`web`] – of
 //!   the web channel; [`wire`] – what engine and API are built with;
-//! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed.
+//! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed;
+//! * `inspect` – what the settings name outside of the file.
 
 pub mod channels;
 mod check;
 pub mod diagnostic;
 pub mod env;
+mod inspect;
 mod problem;
 mod read;
 pub mod secret;
@@ -40,7 +42,7 @@ pub use units::{Bytes, Listen, Span};
 pub use web::WebAccount;
 
 use problem::{Fault, Problem};
-use tree::Place;
+use tree::{Node, Place};
 
 use crate::channels::Kinds;
 
@@ -355,13 +357,32 @@ impl Config {
         env: &Environment,
         kinds: &Kinds,
     ) -> Result<Self, Vec<Diagnostic>> {
-        settle(text, env, kinds).map_err(|problems| {
-            problems
-                .iter()
-                .take(MOST)
-                .map(|problem| Diagnostic::new(problem, text, file))
-                .collect()
-        })
+        settle(text, env, kinds).map_err(|problems| told(&problems, text, file))
+    }
+
+    /// Everything that is wrong with a file: what [`load`](Self::load) finds, and what a start
+    /// would find after it of the files of channels, the settings they ask for and the places of
+    /// secrets. Nothing is connected and no database is opened.
+    pub async fn inspect(path: &Path, env: &Environment, kinds: &Kinds) -> Vec<Diagnostic> {
+        let file = path.display().to_string();
+        let text = match file_text(path) {
+            Ok(text) => text,
+            Err(fault) => {
+                let problem = Problem::at(fault, Place::Unknown, Vec::new());
+                return vec![Diagnostic::new(&problem, "", &file)];
+            }
+        };
+        let problems = match gather(&text, env) {
+            Ok((config, tree)) => {
+                let folder = path.parent().unwrap_or(Path::new(""));
+                let mut problems = check::sense(&config, &tree, kinds);
+                problems.extend(inspect::files(&config, &tree, folder, kinds).await);
+                problems.extend(inspect::secrets(&tree, folder, env));
+                problems
+            }
+            Err(problems) => problems,
+        };
+        told(&problems, &text, &file)
     }
 
     /// JSON Schema of the file, for editors.
@@ -440,9 +461,26 @@ fn file_text(path: &Path) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|_| Fault::File("it is not UTF-8 text".to_owned()))
 }
 
+fn told(problems: &[Problem], text: &str, file: &str) -> Vec<Diagnostic> {
+    let first = problems.iter().take(MOST);
+    first
+        .map(|problem| Diagnostic::new(problem, text, file))
+        .collect()
+}
+
+fn settle(text: &str, env: &Environment, kinds: &Kinds) -> Result<Config, Vec<Problem>> {
+    let (config, tree) = gather(text, env)?;
+    let problems = check::sense(&config, &tree, kinds);
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(problems)
+    }
+}
+
 /// Text and environment to settings, collecting mistakes: what is wrong is taken out and the rest
 /// is read again.
-fn settle(text: &str, env: &Environment, kinds: &Kinds) -> Result<Config, Vec<Problem>> {
+fn gather(text: &str, env: &Environment) -> Result<(Config, Node), Vec<Problem>> {
     let mut tree = check::tree(text).map_err(|problem| vec![problem])?;
     let mut problems = env::apply(&mut tree, env);
     let whole = tree.clone();
@@ -474,14 +512,7 @@ fn settle(text: &str, env: &Environment, kinds: &Kinds) -> Result<Config, Vec<Pr
         removed.push(path);
     };
     match config {
-        Some(config) if problems.is_empty() => {
-            let problems = check::sense(&config, &whole, kinds);
-            if problems.is_empty() {
-                Ok(config)
-            } else {
-                Err(problems)
-            }
-        }
+        Some(config) if problems.is_empty() => Ok((config, whole)),
         _ => Err(problems),
     }
 }

@@ -55,6 +55,18 @@ pub(super) enum Fault {
     },
     /// A secret stands where a reference to one belongs.
     LiteralSecret,
+    Named(Box<Named>),
+}
+
+/// What is wrong outside of the configuration, with something that it names: a channel's file, a
+/// place of secrets.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Named {
+    pub code: &'static str,
+    /// The server may start all the same.
+    pub warning: bool,
+    pub words: (String, String),
+    pub hint: Option<(String, String)>,
 }
 
 /// What a setting takes.
@@ -135,7 +147,12 @@ impl Fault {
             Self::Missing(_) => "config.missing",
             Self::Value { .. } => "config.value",
             Self::LiteralSecret => "config.literal_secret",
+            Self::Named(named) => named.code,
         }
+    }
+
+    pub fn is_warning(&self) -> bool {
+        matches!(self, Self::Named(named) if named.warning)
     }
 
     pub fn message(&self) -> (String, String) {
@@ -169,6 +186,7 @@ impl Fault {
                 "a secret is never written into the configuration".to_owned(),
                 "配置中不得直接写入密钥".to_owned(),
             ),
+            Self::Named(named) => named.words.clone(),
         }
     }
 
@@ -183,6 +201,7 @@ impl Fault {
                 "name where it is kept: {env: NAME} or {file: /run/secrets/name}".to_owned(),
                 "请写明存放位置：{env: 变量名} 或 {file: /run/secrets/文件名}".to_owned(),
             )),
+            Self::Named(named) => named.hint.clone(),
             _ => None,
         }
     }

@@ -427,6 +427,10 @@ impl tandem_channel_kit::Kind for Toy {
         "toy"
     }
 
+    fn capabilities(&self) -> tandem_domain::capabilities::Capabilities {
+        tandem_domain::capabilities::Capabilities::default()
+    }
+
     fn check(&self, settings: &serde_json::Value) -> Vec<tandem_channel_kit::kind::Complaint> {
         tandem_channel_kit::kind::check::<ToySettings>(settings, |read| {
             let too_fast = tandem_channel_kit::kind::Complaint {
