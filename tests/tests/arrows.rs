@@ -34,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("channel-discord", &["channel-kit", "domain"]),
     ("channel-script", &["channel-kit", "domain", "lua", "net"]),
     ("channel-telegram", &["channel-kit", "domain", "net"]),
+    ("channel-wechat", &["channel-kit", "domain", "net"]),
     ("plugin-abi", &[]),
     ("plugin-sdk", &["plugin-abi"]),
     ("plugin-host", &["plugin-abi", "plugin-sdk"]),
@@ -44,11 +45,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 const FENCES: &[(&str, &[&str])] = &[
     ("rusqlite", &["store", "server"]),
     ("mlua", &["lua", "channel-script"]),
-    // A plugin is a program of its own: what it uses is its business.
-    ("reqwest", &["net", "plugin-parcel"]),
+    // Discord: its own platform only, and a WebSocket that the guarded client does not make. A plugin
+    // is a program of its own: what it uses is its business.
+    ("reqwest", &["net", "channel-discord", "plugin-parcel"]),
     ("libloading", &["plugin-host"]),
-    // Its own platform only, and a WebSocket that the guarded client does not make.
-    ("reqwest", &["net", "channel-discord"]),
     ("minijinja", &["flow"]),
     ("teloxide", &["channel-telegram"]),
     ("serenity", &["channel-discord"]),

@@ -11,8 +11,8 @@ use tandem_domain::{Timestamp, channel::SendError};
 /// Longest life that is believed.
 const LIFE_MAX: f64 = 366.0 * 86_400.0;
 
-/// A token as the platform gave it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+/// A token as the platform gave it. Never shown.
+#[derive(Clone, PartialEq, Deserialize)]
 pub struct Acquired {
     pub value: String,
     /// Seconds.
