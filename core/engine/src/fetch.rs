@@ -134,20 +134,25 @@ impl Engine {
         Ok(next)
     }
 
-    async fn fetch_one(&self, workspace: &WorkspaceId, row: FetchRow) {
+    async fn fetch_one(&self, workspace: &WorkspaceId, mut row: FetchRow) {
         let fetched = match self.0.stop.or(self.attempt_fetch(&row)).await {
-            // Shutting down: the next start tries again.
-            None => Err(Failed::Later("the server stopped".into(), Duration::ZERO)),
-            Some(Ok(fetched)) => self.store_fetched(workspace, &row, fetched).await,
-            Some(Err(failed)) => Err(failed),
+            None => None,
+            Some(Ok(fetched)) => Some(self.store_fetched(workspace, &row, fetched).await),
+            Some(Err(failed)) => Some(Err(failed)),
         };
         let writes = match fetched {
-            Ok(file) => vec![
+            Some(Ok(file)) => vec![
                 Write::FilePut(file),
                 Write::FetchDone(row.file),
                 self.told("media.stored", &row, None),
             ],
-            Err(failed) => self.failed(row, failed),
+            Some(Err(failed)) => self.failed(row, failed),
+            // Shutting down is no failure: the next start makes this attempt at once.
+            None => {
+                row.attempts -= 1;
+                row.due_at = Some(self.now());
+                vec![Write::FetchPut(row)]
+            }
         };
         match self.put(workspace, writes).await {
             Ok(()) => self.wake_events(workspace),
