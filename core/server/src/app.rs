@@ -16,7 +16,7 @@ use tandem_channel_web::WebChannel;
 use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
 use tandem_engine::{
     Engine, Parts, Site,
-    actions::{Runner, Tools, http::Web},
+    actions::{NoPlugins, Runner, Tools, http::Web},
     files::Files,
     packs::PackSet,
 };
@@ -123,6 +123,7 @@ impl App {
                 store: store.clone(),
                 web,
                 scripts: tandem_lua::Runner::new(SCRIPTS),
+                plugins: Arc::new(NoPlugins),
             },
         );
         let engine = Engine::new(Parts {

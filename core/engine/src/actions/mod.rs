@@ -13,7 +13,7 @@ use tandem_domain::{
     store::{ActionRow, Commit, Guard, OnceRow, Outcome, StoreError, Write},
 };
 
-pub use runner::{Runner, Tools};
+pub use runner::{NoPlugins, Runner, Tools};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{

@@ -18,6 +18,23 @@ pub struct Tools {
     pub store: Arc<dyn Store>,
     pub web: Arc<Web>,
     pub scripts: tandem_lua::Runner,
+    /// Takes [`Request::Plugin`] and nothing else.
+    pub plugins: Arc<dyn Action>,
+}
+
+/// A program without plugins.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPlugins;
+
+#[async_trait]
+impl Action for NoPlugins {
+    async fn run(&self, request: &Request, _: &Meta) -> Ran {
+        let why = match request {
+            Request::Plugin { plugin, .. } => format!("no plugin `{plugin}` is loaded"),
+            _ => "only plugins are asked here".to_owned(),
+        };
+        Err(ActionError::new("unavailable", why)).into()
+    }
 }
 
 impl Tools {
@@ -42,9 +59,7 @@ impl Tools {
                 let what = (module.as_str(), function.as_str(), args);
                 lua::run(&self.scripts, pack, &self.web, &self.store, what, meta).await
             }
-            Request::Plugin { plugin, method, .. } => {
-                unavailable(format!("no plugin `{plugin}` with `{method}` is loaded"))
-            }
+            Request::Plugin { .. } => self.plugins.run(request, meta).await,
             Request::Answer { .. } => unavailable("knowledge is answered within the turn".into()),
         }
     }

@@ -12,7 +12,7 @@ use tandem_domain::{
     action::{ActionError, Meta, Request},
     reading::Trainer as _,
 };
-use tandem_engine::actions::{Tools, http::Web};
+use tandem_engine::actions::{NoPlugins, Tools, http::Web};
 use tandem_flow::{
     model::Pack,
     testing::{
@@ -210,6 +210,7 @@ impl Services {
                 store,
                 web,
                 scripts: tandem_lua::Runner::new(1),
+                plugins: Arc::new(NoPlugins),
             },
             pack: pack.clone(),
             runtime,
