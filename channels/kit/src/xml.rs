@@ -127,7 +127,7 @@ fn write(element: &Element, depth: usize, nodes: &mut usize, out: &mut String) -
         if !is_name(name) || !is_text(value) {
             return None;
         }
-        out.push_str(&format!(" {name}=\"{}\"", escape(value.as_str())));
+        out.push_str(&format!(" {name}=\"{}\"", kept(value, &['\r', '\n', '\t'])));
     }
     if element.text.is_empty() && element.children.is_empty() {
         out.push_str("/>");
@@ -137,12 +137,26 @@ fn write(element: &Element, depth: usize, nodes: &mut usize, out: &mut String) -
     if !is_text(&element.text) {
         return None;
     }
-    out.push_str(&escape(element.text.as_str()));
+    out.push_str(&kept(&element.text, &['\r']));
     for child in &element.children {
         write(child, depth + 1, nodes, out)?;
     }
     out.push_str(&format!("</{}>", element.name));
     Some(())
+}
+
+/// The text escaped, with the white space that a reader would make another one written by number.
+fn kept(text: &str, white: &[char]) -> String {
+    let mut out = String::new();
+    for piece in escape(text).split_inclusive(white) {
+        match piece.char_indices().next_back() {
+            Some((at, last)) if white.contains(&last) => {
+                out.push_str(&format!("{}&#{};", &piece[..at], u32::from(last)));
+            }
+            _ => out.push_str(piece),
+        }
+    }
+    out
 }
 
 /// Control characters have no place in a document, not even by number.
@@ -229,6 +243,13 @@ mod tests {
             assert_eq!(encode(&named(bad, "")), None, "{bad}");
         }
         assert_eq!(encode(&named("a", "\u{0}")), None);
+        let white = Element {
+            attrs: vec![("b".to_owned(), "1\t2\r\n3".to_owned())],
+            ..named("a", "1\t2\r\n3\r")
+        };
+        let text = encode(&white).unwrap();
+        assert_eq!(text, "<a b=\"1&#9;2&#13;&#10;3\">1\t2&#13;\n3&#13;</a>");
+        assert_eq!(decode(text.as_bytes()), Some(white));
         assert_eq!(encode(&named("a", "<&>")).unwrap(), "<a>&lt;&amp;&gt;</a>");
     }
 }
