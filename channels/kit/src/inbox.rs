@@ -65,6 +65,14 @@ pub enum InboxError {
     Failed(String),
 }
 
+impl InboxError {
+    /// Whether the event itself is at fault, so that it can never be accepted.
+    #[must_use]
+    pub fn is_of_the_event(&self) -> bool {
+        matches!(self, Self::Invalid(_) | Self::TooLarge { .. })
+    }
+}
+
 impl From<StoreError> for InboxError {
     fn from(error: StoreError) -> Self {
         match error {

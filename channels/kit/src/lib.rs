@@ -7,6 +7,7 @@
 //!
 //! * [`channel`] – the [`Channel`] trait, how it stops, how it fails;
 //! * [`inbox`] – the handle a channel accepts events through, and the [`Sink`] behind it;
+//! * [`hook`] – reading a webhook's request, and refusing it;
 //! * [`clean`] – what is done to every text from outside;
 //! * [`mod@render`], [`menu`], [`mod@split`] – making a message fit a channel, and reading the answer to what
 //!   was shown;
@@ -24,6 +25,7 @@ pub mod conformance;
 pub mod fake;
 pub mod file_type;
 pub mod governor;
+pub mod hook;
 pub mod inbox;
 pub mod kind;
 pub mod menu;

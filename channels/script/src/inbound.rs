@@ -1,20 +1,22 @@
 //! The webhook: `/hooks/{channel}/{account}`. A request is verified, understood and committed, in
 //! this order, and only then answered.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::Body,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
-    response::{IntoResponse, Response as HttpResponse},
+    response::Response as HttpResponse,
     routing::{any, get},
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
-use tandem_channel_kit::{Inbox, InboxError};
-use tandem_domain::{FileId, Timestamp, store::StoreError};
+use tandem_channel_kit::{
+    Inbox,
+    hook::{self, Refused},
+};
+use tandem_domain::{FileId, Timestamp};
 
 use crate::{
     account::Shared,
@@ -22,11 +24,6 @@ use crate::{
     machine::Received,
     request::{Request, Response},
 };
-
-/// How long a request may take to arrive.
-const ARRIVE: Duration = Duration::from_secs(10);
-/// How much more than the limit is listened to, so that the answer is heard.
-const HEAR_OUT: usize = 4 << 20;
 
 #[derive(Clone)]
 struct Hook {
@@ -38,55 +35,31 @@ struct Hook {
 pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
     let base = format!("/hooks/{}/{}", shared.account.channel, shared.account.id);
     Router::new()
-        .route(&base, any(hook))
+        .route(&base, any(hear))
         .route(&format!("{base}/files/{{id}}"), get(file))
         .with_state(Hook { shared, inbox })
 }
 
-/// Why a request has no good answer.
-enum Refused {
-    /// 401: not the platform.
-    Forged,
-    /// 413.
-    TooLarge,
-    /// 408.
-    Slow,
-    /// 503: the platform keeps it and tries again.
-    Later(String),
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> HttpResponse {
-        let status = match self {
-            Self::Forged => StatusCode::UNAUTHORIZED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Later(why) => {
-                tracing::warn!(why, "A webhook could not be taken and is to come again.");
-                return (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    [(header::RETRY_AFTER, "5")],
-                )
-                    .into_response();
-            }
-        };
-        status.into_response()
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
-async fn hook(
+async fn hear(
     State(hook): State<Hook>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
-) -> Result<HttpResponse, Refused> {
+) -> HttpResponse {
+    match judged(&hook, &method, &uri, &headers, body).await {
+        Ok(response) => answer(response),
+        Err(refused) => refused.answer(&hook.shared.account),
+    }
+}
+
+async fn judged(
+    hook: &Hook,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refused> {
     let shared = &hook.shared;
     if shared.stop.is_stopped() {
         return Err(Refused::Later("the server is stopping".to_owned()));
@@ -94,10 +67,7 @@ async fn hook(
     let Ok(_turn) = shared.requests.try_acquire() else {
         return Err(Refused::Later("too many requests at once".to_owned()));
     };
-    let body = match tokio::time::timeout(ARRIVE, read(body, shared.settings.body_limit)).await {
-        Ok(body) => body?,
-        Err(_) => return Err(Refused::Slow),
-    };
+    let body = hook::read(body, shared.settings.body_limit).await?;
     let mut url = shared.webhook.as_str().to_owned();
     if let Some(query) = uri.query() {
         url.push('?');
@@ -113,32 +83,7 @@ async fn hook(
         body,
         shared.now(),
     ));
-    let response = take(&hook, &request).await?;
-    Ok(answer(response))
-}
-
-async fn read(body: Body, limit: usize) -> Result<Bytes, Refused> {
-    let mut body = Limited::new(body, limit + HEAR_OUT);
-    let mut bytes = Vec::new();
-    let mut over = false;
-    while let Some(frame) = body.frame().await {
-        let frame = match frame {
-            Ok(frame) => frame,
-            Err(error) if error.is::<LengthLimitError>() => return Err(Refused::TooLarge),
-            Err(_) => return Err(Refused::Slow),
-        };
-        let Ok(data) = frame.into_data() else {
-            continue;
-        };
-        over |= bytes.len() + data.len() > limit;
-        if !over {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    if over {
-        return Err(Refused::TooLarge);
-    }
-    Ok(Bytes::from(bytes))
+    take(hook, &request).await
 }
 
 /// Judges a request and commits what it says.
@@ -146,10 +91,7 @@ async fn take(hook: &Hook, request: &Arc<Request>) -> Result<Response, Refused> 
     let shared = &hook.shared;
     match receive(shared, request).await? {
         Received::Handshake(response) => Ok(response),
-        Received::Refused(why) => {
-            tracing::warn!(account = %shared.account.id, why, "A webhook was not signed by the platform and is refused.");
-            Err(Refused::Forged)
-        }
+        Received::Refused(why) => Err(Refused::Forged(why.into())),
         Received::NotUnderstood(why) => {
             unread(hook, request, &why).await?;
             Ok(Response::default())
@@ -226,13 +168,8 @@ async fn accept(target: &Hook, request: &Request, events: Vec<Event>) -> Result<
         let kind = shared.kind(&event.conversation.id, said).await?;
         inbound.push(event.inbound(&shared.account, kind, request.now));
     }
-    match target.inbox.accept(inbound).await {
-        Ok(_) => Ok(()),
-        Err(error @ (InboxError::Invalid(_) | InboxError::TooLarge { .. })) => {
-            unread(target, request, &error.to_string()).await
-        }
-        Err(error) => Err(Refused::Later(error.to_string())),
-    }
+    hook::take(&target.inbox, inbound, &request.body).await?;
+    Ok(())
 }
 
 /// The account an address selects. Another account's must accept the request by itself: whoever
@@ -272,8 +209,7 @@ async fn account(
 
 /// Keeps a body that is signed but not understood, for a person. Only then it is acknowledged.
 async fn unread(hook: &Hook, request: &Request, why: &str) -> Result<(), Refused> {
-    let kept = hook.inbox.accept_unknown(why, &request.body).await;
-    kept.map_err(|error| Refused::Later(error.to_string()))
+    Ok(hook.inbox.accept_unknown(why, &request.body).await?)
 }
 
 fn answer(response: Response) -> HttpResponse {

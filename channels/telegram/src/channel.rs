@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use serde::Deserialize;
 use tandem_channel_kit::{
-    Account, Channel, ChannelError, Fetched, Health, Inbox, InboxError, MEDIA_MAX, Stop,
+    Account, Channel, ChannelError, Fetched, Health, Inbox, InboxError, MEDIA_MAX, Stop, hook,
 };
 use tandem_domain::{
     Timestamp,
@@ -155,14 +155,11 @@ impl Shared {
                 Says::Unknown(why) => inbox.accept_unknown(why, body).await?,
             }
         }
-        let at_fault = |error: &InboxError| {
-            matches!(error, InboxError::Invalid(_) | InboxError::TooLarge { .. })
-        };
         if events.is_empty() {
             return Ok(());
         }
         match inbox.accept(events).await {
-            Err(error) if at_fault(&error) => {}
+            Err(error) if error.is_of_the_event() => {}
             accepted => return accepted.map(drop),
         }
         // One of them is at fault, and the others are not to suffer for it.
@@ -170,12 +167,7 @@ impl Shared {
             let Says::Event(event) = self.read(body).says else {
                 continue;
             };
-            match inbox.accept(vec![*event]).await {
-                Err(error) if at_fault(&error) => {
-                    inbox.accept_unknown(&error.to_string(), body).await?;
-                }
-                accepted => drop(accepted?),
-            }
+            hook::take(inbox, vec![*event], body).await?;
         }
         Ok(())
     }

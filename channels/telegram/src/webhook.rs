@@ -6,15 +6,16 @@ use axum::{
     Json, Router,
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
     routing::post,
 };
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde_json::json;
-use tandem_channel_kit::{ChannelError, Health, Inbox, Stop};
+use tandem_channel_kit::{
+    ChannelError, Health, Inbox, Stop,
+    hook::{self, BODY_MAX, Refused},
+};
 use tandem_domain::Timestamp;
 use teloxide::payloads::{GetWebhookInfo, SetWebhook};
 
@@ -25,10 +26,6 @@ use crate::{
     signature,
 };
 
-/// Largest update.
-const BODY_MAX: usize = 1 << 20;
-/// How long one may take to arrive.
-const ARRIVE: Duration = Duration::from_secs(10);
 /// Requests that Telegram makes at once, at most.
 const CONNECTIONS: u8 = 40;
 /// How often Telegram is asked whether it reaches us.
@@ -43,61 +40,31 @@ struct Door {
 pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
     let path = format!("/hooks/{}/{}", shared.account.channel, shared.account.id);
     Router::new()
-        .route(&path, post(hook))
+        .route(&path, post(hear))
         .with_state(Door { shared, inbox })
 }
 
-/// Why a request has no good answer.
-enum Refused {
-    /// 401: not Telegram.
-    Forged,
-    /// 413.
-    TooLarge,
-    /// 408.
-    Slow,
-    /// 503: Telegram keeps it and tries again.
-    Later(String),
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        let status = match self {
-            Self::Forged => StatusCode::UNAUTHORIZED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Later(why) => {
-                tracing::warn!(why, "An update could not be taken and is to come again.");
-                let again = [(header::RETRY_AFTER, "5")];
-                return (StatusCode::SERVICE_UNAVAILABLE, again).into_response();
-            }
-        };
-        status.into_response()
+async fn hear(State(door): State<Door>, headers: HeaderMap, body: Body) -> Response {
+    match take(&door, &headers, body).await {
+        Ok(response) => response,
+        Err(refused) => refused.answer(&door.shared.account),
     }
 }
 
-async fn hook(
-    State(door): State<Door>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Refused> {
+async fn take(door: &Door, headers: &HeaderMap, body: Body) -> Result<Response, Refused> {
     let shared = &door.shared;
     let secret = shared.hook.as_ref().map(|hook| hook.secret.as_str());
     let carried = headers.get(signature::HEADER).map(|value| value.as_bytes());
     if !signature::matches(secret.unwrap_or_default(), carried) {
-        tracing::warn!(account = %shared.account.id, "An update does not carry Telegram's secret and is refused.");
-        return Err(Refused::Forged);
+        return Err(Refused::Forged("it does not carry the secret".into()));
     }
     if shared.stop.is_stopped() {
         return Err(Refused::Later("the server is stopping".to_owned()));
     }
-    let body = match tokio::time::timeout(ARRIVE, read(body)).await {
-        Ok(body) => body?,
-        Err(_) => return Err(Refused::Slow),
-    };
+    let body = hook::read(body, BODY_MAX).await?;
     let update = shared.read(&body);
     let press = update.press.clone();
-    let committed = shared.commit(&door.inbox, vec![(update, &body)]).await;
-    committed.map_err(|error| Refused::Later(error.to_string()))?;
+    shared.commit(&door.inbox, vec![(update, &body)]).await?;
     Ok(match press {
         // The answer is a call at once, and ends the button's spinner.
         Some(id) => {
@@ -105,14 +72,6 @@ async fn hook(
         }
         None => StatusCode::OK.into_response(),
     })
-}
-
-async fn read(body: Body) -> Result<Bytes, Refused> {
-    match Limited::new(body, BODY_MAX).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refused::TooLarge),
-        Err(_) => Err(Refused::Slow),
-    }
 }
 
 /// Gives Telegram the address and sees that it stays there. It is left there at the end: while we

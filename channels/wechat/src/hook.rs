@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    body::Body,
+    extract::{Query, State, rejection::QueryRejection},
+    http::header,
+    response::{IntoResponse as _, Response},
     routing::get,
 };
 use serde::Deserialize;
-use tandem_channel_kit::{Inbox, InboxError};
+use tandem_channel_kit::{
+    Inbox,
+    hook::{self, BODY_MAX, Refused},
+};
 use tandem_domain::Timestamp;
 use tokio::time::Instant;
 
@@ -20,12 +23,10 @@ use crate::{
     channel::Shared,
     family::{MARGIN, PATIENCE},
     fields,
-    inbound::{self, Heard, Told},
+    inbound::{self, Told},
     passive,
 };
 
-/// Largest request.
-const BODY_MAX: usize = 1 << 20;
 /// Longest text that is echoed when the address is tried.
 const ECHO_MAX: usize = 1024;
 /// What the platform takes for "all is well, and there is nothing to say".
@@ -42,7 +43,6 @@ pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
     let path = format!("/hooks/{}/{}", shared.account.channel, shared.account.id);
     Router::new()
         .route(&path, get(tried).post(told))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
         .with_state(Hook { shared, inbox })
 }
 
@@ -62,39 +62,6 @@ struct Signed {
 /// An address that cannot be read is a stranger's like any other.
 type Asked = Result<Query<Signed>, QueryRejection>;
 
-/// Why a request has no good answer.
-pub(crate) enum Refused {
-    /// 401: not the platform, or less than it does.
-    Forged(&'static str),
-    /// 503: the platform keeps it and tries again.
-    Later(String),
-}
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Forged(why) => {
-                tracing::warn!(why, "A webhook was not the platform's and is refused.");
-                StatusCode::UNAUTHORIZED.into_response()
-            }
-            Self::Later(why) => {
-                tracing::warn!(why, "A webhook could not be taken and is to come again.");
-                (
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    [(header::RETRY_AFTER, "5")],
-                )
-                    .into_response()
-            }
-        }
-    }
-}
-
-impl From<InboxError> for Refused {
-    fn from(error: InboxError) -> Self {
-        Self::Later(error.to_string())
-    }
-}
-
 /// All is well.
 pub(crate) fn success() -> Response {
     plain(SUCCESS.to_owned())
@@ -109,8 +76,13 @@ fn plain(text: String) -> Response {
 }
 
 /// The platform tries the address: companies' with a sealed text, apps' in the open.
-async fn tried(State(hook): State<Hook>, signed: Asked) -> Result<Response, Refused> {
-    let forged = || Refused::Forged("the address was tried without a good signature");
+async fn tried(State(hook): State<Hook>, signed: Asked) -> Response {
+    let echoed = echo(&hook.shared, signed);
+    echoed.unwrap_or_else(|refused| refused.answer(&hook.shared.account))
+}
+
+fn echo(shared: &Shared, signed: Asked) -> Result<Response, Refused> {
+    let forged = || Refused::Forged("the address was tried without a good signature".into());
     let Ok(Query(signed)) = signed else {
         return Err(forged());
     };
@@ -121,11 +93,11 @@ async fn tried(State(hook): State<Hook>, signed: Asked) -> Result<Response, Refu
         nonce,
         echostr,
     } = signed;
-    let seal = &hook.shared.seal;
+    let seal = &shared.seal;
     if echostr.len() > ECHO_MAX {
         return Err(forged());
     }
-    if hook.shared.settings.family.is_corporate() {
+    if shared.settings.family.is_corporate() {
         let opened = seal
             .admits(&msg_signature, &timestamp, &nonce, &echostr)
             .then(|| seal.open(&echostr))
@@ -154,6 +126,7 @@ fn open(shared: &Shared, signed: &Signed, body: &[u8]) -> Result<Opened, Refused
         nonce,
         ..
     } = signed;
+    let forged = |why: &'static str| Refused::Forged(why.into());
     let encrypt = fields::read(body).and_then(|outer| fields::text(&outer, "Encrypt"));
     let Some(encrypt) = encrypt else {
         let plaintext = shared.settings.plaintext;
@@ -162,32 +135,39 @@ fn open(shared: &Shared, signed: &Signed, body: &[u8]) -> Result<Opened, Refused
                 message: body.to_vec(),
                 sealed: false,
             }),
-            false if plaintext => Err(Refused::Forged("the signature is wrong")),
-            false => Err(Refused::Forged("the message is not encrypted")),
+            false if plaintext => Err(forged("the signature is wrong")),
+            false => Err(forged("the message is not encrypted")),
         };
     };
     if !shared
         .seal
         .admits(msg_signature, timestamp, nonce, &encrypt)
     {
-        return Err(Refused::Forged("the signature is wrong or missing"));
+        return Err(forged("the signature is wrong or missing"));
     }
     match shared.seal.open(&encrypt) {
         Some(message) => Ok(Opened {
             message,
             sealed: true,
         }),
-        None => Err(Refused::Forged(
+        None => Err(forged(
             "the message was sealed with another key or for another account",
         )),
     }
 }
 
-async fn told(State(hook): State<Hook>, signed: Asked, body: Bytes) -> Result<Response, Refused> {
+async fn told(State(hook): State<Hook>, signed: Asked, body: Body) -> Response {
+    let account = hook.shared.account.clone();
+    let answered = heard(hook, signed, body).await;
+    answered.unwrap_or_else(|refused| refused.answer(&account))
+}
+
+async fn heard(hook: Hook, signed: Asked, body: Body) -> Result<Response, Refused> {
     let begun = Instant::now();
     let shared = &hook.shared;
     let Query(signed) =
-        signed.map_err(|_| Refused::Forged("the address is none of the platform's"))?;
+        signed.map_err(|_| Refused::Forged("the address is none of the platform's".into()))?;
+    let body = hook::read(body, BODY_MAX).await?;
     let Opened { message, sealed } = open(shared, &signed, &body)?;
     let family = shared.settings.family;
     let told = fields::read(&message)
@@ -211,23 +191,15 @@ async fn told(State(hook): State<Hook>, signed: Asked, body: Bytes) -> Result<Re
         Some(Told::Event(heard)) => {
             // On a task of its own: the platform may give up the request, and the commit must not
             // go with it.
-            let taken =
-                tokio::spawn(async move { take(&hook.inbox, *heard, &message).await }).await;
-            taken.map_err(|error| Refused::Later(error.to_string()))??;
+            let taken = tokio::spawn(async move {
+                hook::take(&hook.inbox, vec![heard.inbound], &message).await
+            });
+            taken
+                .await
+                .map_err(|error| Refused::Later(error.to_string()))??;
             Ok(success())
         }
         Some(Told::Fetch { desk, token }) => fetch(hook, desk, token, begun).await,
-    }
-}
-
-/// Commits an event; one that can never be is kept for a person instead.
-async fn take(inbox: &Inbox, heard: Heard, message: &[u8]) -> Result<(), InboxError> {
-    match inbox.accept(vec![heard.inbound]).await {
-        Ok(_) => Ok(()),
-        Err(error @ (InboxError::Invalid(_) | InboxError::TooLarge { .. })) => {
-            inbox.accept_unknown(&error.to_string(), message).await
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -22,7 +22,10 @@ use axum::{
 use hyper::body::{Frame, SizeHint};
 use lru::LruCache;
 use ring::rand::{SecureRandom as _, SystemRandom};
-use tandem_channel_kit::{Inbox, InboxError, ReplyClaim};
+use tandem_channel_kit::{
+    Inbox, InboxError, ReplyClaim,
+    hook::{self, Refused},
+};
 use tandem_domain::{
     Timestamp,
     channel::{Receipt, SendError},
@@ -37,7 +40,7 @@ use tokio::{
 use crate::{
     channel::Shared,
     family::{ASKS, MARGIN, PATIENCE},
-    hook::{Refused, success},
+    hook::success,
     inbound::Heard,
     outbound,
 };
@@ -151,17 +154,11 @@ async fn work(
         sealed,
         ..
     } = request;
-    let id = match inbox.accept(vec![inbound]).await {
-        Ok(accepted) => accepted.first().and_then(|accepted| accepted.id()),
-        Err(error @ (InboxError::Invalid(_) | InboxError::TooLarge { .. })) => {
-            return match inbox.accept_unknown(&error.to_string(), &message).await {
-                Ok(()) => Outcome::Nothing,
-                Err(error) => Outcome::Failed(error),
-            };
-        }
+    let accepted = match hook::take(inbox, vec![inbound], &message).await {
+        Ok(accepted) => accepted,
         Err(error) => return Outcome::Failed(error),
     };
-    let Some(id) = id else {
+    let Some(id) = accepted.first().and_then(|accepted| accepted.id()) else {
         return Outcome::Nothing;
     };
     let left = until.saturating_duration_since(Instant::now());
