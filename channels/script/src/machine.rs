@@ -16,7 +16,7 @@ use std::{
 use mlua::{Function, MultiValue, Thread, Value as LuaValue};
 use tandem_domain::{Map, Timestamp, Value};
 use tandem_lua::{
-    ErrorKind, Level, Limits, Logs, LuaError, Program, Resumed, Runner, State, Watch,
+    ErrorKind, Level, Limits, Logs, LuaError, Program, Resumed, Runner, State, Watch, value,
 };
 
 use crate::{
@@ -30,6 +30,11 @@ use crate::{
 const KEEP: usize = 16;
 /// A kept state that holds more than this has a leak and is not kept.
 const KEEP_BYTES: usize = 4 << 20;
+/// Bytes of a state that a setting takes besides its texts.
+const SETTING: usize = 256;
+/// What a request may compute where it arrives, and how long it may be to be tried there.
+const AT_ONCE: Duration = Duration::from_millis(1);
+const AT_ONCE_BYTES: usize = 32 << 10;
 /// Longest that loading a file may compute.
 const LOAD: Duration = Duration::from_millis(250);
 
@@ -199,15 +204,40 @@ impl Machine {
     /// allowed.
     #[must_use]
     pub fn receive(&self, request: &Request, config: &Values) -> Received {
-        let refused = |error| Received::Refused(self.locate(error).to_string());
-        let warm = match self.warm() {
-            Ok(warm) => warm,
-            Err(error) => return refused(error),
-        };
-        if let Err(error) = warm.state.prepare(request.now, 0) {
-            return refused(error);
+        match self.warm() {
+            Ok(warm) => self.judge(warm, request, config, &receive_limits()).0,
+            Err(error) => Received::Refused(self.locate(error).to_string()),
         }
-        let limits = receive_limits();
+    }
+
+    /// The same on a thread that must not be held up, as nearly all requests can be judged: the
+    /// hop to another thread would take longer than they do. None, and nothing has happened,
+    /// where it could take long: no state is ready, the request is large, or a millisecond was
+    /// not enough.
+    #[must_use]
+    pub fn receive_at_once(&self, request: &Request, config: &Values) -> Option<Received> {
+        if request.body.len() > AT_ONCE_BYTES {
+            return None;
+        }
+        let limits = Limits {
+            time: AT_ONCE,
+            ..receive_limits()
+        };
+        let (received, in_time) = self.judge(self.ready()?, request, config, &limits);
+        in_time.then_some(received)
+    }
+
+    /// What becomes of a request, and whether that is so because the time was enough.
+    fn judge(
+        &self,
+        warm: Warm,
+        request: &Request,
+        config: &Values,
+        limits: &Limits,
+    ) -> (Received, bool) {
+        if let Err(error) = warm.state.prepare(request.now, 0) {
+            return (Received::Refused(self.locate(error).to_string()), true);
+        }
         let state = &warm.state;
         // What was reached before an error decides how it counts.
         let verified = std::cell::Cell::new(false);
@@ -254,7 +284,7 @@ impl Machine {
                 LuaValue::Nil => {
                     return Ok(Received::NotUnderstood("parse returned nothing".to_owned()));
                 }
-                events => state.read(&events, &limits, "the events")?,
+                events => state.read(&events, limits, "the events")?,
             };
             let events = match events {
                 Value::Array(events) => events,
@@ -276,8 +306,12 @@ impl Machine {
             Ok(Received::Understood { events, response })
         };
         let (result, _) = state.watched(limits.time, limits.wall, work);
-        self.trace(&warm.logs, config.account());
-        match result {
+        let in_time = !matches!(&result, Err(error) if error.kind == ErrorKind::Timeout);
+        // An attempt that is made again says then what it logs.
+        if in_time || limits.time > AT_ONCE {
+            self.trace(&warm.logs, config.account());
+        }
+        let received = match result {
             Ok(received) => {
                 self.rest(warm);
                 received
@@ -293,7 +327,8 @@ impl Machine {
                     false => Received::Refused(error.to_string()),
                 }
             }
-        }
+        };
+        (received, in_time)
     }
 
     /// Calls a function that may call the host; ends within the budget of [`effect_limits`].
@@ -362,13 +397,14 @@ impl Machine {
         }
     }
 
+    /// A state that was kept.
+    fn ready(&self) -> Option<Warm> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.pop()
+    }
+
     fn warm(&self) -> Result<Warm, LuaError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        match idle {
+        match self.ready() {
             Some(warm) => Ok(warm),
             None => self.fresh(Watch::new()),
         }
@@ -451,11 +487,18 @@ impl Machine {
 }
 
 fn config_table(state: &State, values: &Values) -> mlua::Result<mlua::Table> {
-    let table = state.lua().create_table_with_capacity(0, values.0.len())?;
-    for (name, value) in &values.0 {
-        table.raw_set(name.as_str(), value.as_str())?;
-    }
-    Ok(table)
+    let texts = values
+        .0
+        .iter()
+        .map(|(name, value)| name.len() + value.len());
+    let bytes = 2 * texts.sum::<usize>() + SETTING * values.0.len();
+    value::making(state.lua(), bytes, || {
+        let table = state.lua().create_table_with_capacity(0, values.0.len())?;
+        for (name, value) in &values.0 {
+            table.raw_set(name.as_str(), value.as_str())?;
+        }
+        Ok(table)
+    })
 }
 
 /// Stops the script when the run is dropped while it computes.

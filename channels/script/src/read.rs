@@ -22,6 +22,10 @@ impl Misread {
 
 /// Reads a value as `T`; `root` begins the paths of mistakes.
 pub(crate) fn typed<T: DeserializeOwned>(value: &Value, root: &str) -> Result<T, Misread> {
+    // Where nothing is wrong, nobody asks where.
+    if let Ok(read) = T::deserialize(value) {
+        return Ok(read);
+    }
     serde_path_to_error::deserialize(value).map_err(|error| {
         let inner = error.path().to_string();
         let path = match inner.as_str() {

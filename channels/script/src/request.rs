@@ -5,12 +5,15 @@ use std::fmt;
 use bytes::Bytes;
 use mlua::{Lua, Table, Value as LuaValue};
 use tandem_domain::Timestamp;
+use tandem_lua::value;
 use url::Url;
 
 use crate::prim::codec::{self, Fields};
 
 /// Bytes of an answer's body.
 const ANSWER_MAX: usize = 64 << 10;
+/// Bytes of a state that a header or a field of the query takes besides its texts.
+const PAIR: usize = 256;
 /// Headers of an answer.
 const HEADERS_MAX: usize = 32;
 
@@ -99,18 +102,35 @@ impl Request {
     }
 
     pub(crate) fn to_lua(&self, lua: &Lua) -> mlua::Result<Table> {
+        let fields = self
+            .query
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let headers = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let pairs = self.query.len() + self.headers.len();
+        let texts = self.body.len() + self.url.len() + fields.chain(headers).sum::<usize>();
+        value::making(lua, 2 * texts + PAIR * pairs, || self.table(lua))
+    }
+
+    fn table(&self, lua: &Lua) -> mlua::Result<Table> {
         let table = lua.create_table_with_capacity(0, 7)?;
         table.raw_set("method", self.method.as_str())?;
         table.raw_set("url", self.url.as_str())?;
         table.raw_set("path", self.path.as_str())?;
-        let query = lua.create_table()?;
+        let query = lua.create_table_with_capacity(0, self.query.len())?;
         for (name, value) in &self.query {
             query.raw_set(lua.create_string(name)?, lua.create_string(value)?)?;
         }
         table.raw_set("query", query)?;
-        let headers = lua.create_table()?;
+        let headers = lua.create_table_with_capacity(0, self.headers.len())?;
         for (name, value) in &self.headers {
-            headers.raw_set(name.as_str(), lua.create_string(value)?)?;
+            match std::str::from_utf8(value) {
+                Ok(value) => headers.raw_set(name.as_str(), value)?,
+                Err(_) => headers.raw_set(name.as_str(), lua.create_string(value)?)?,
+            }
         }
         table.raw_set("headers", headers)?;
         table.raw_set("body", lua.create_string(&self.body)?)?;

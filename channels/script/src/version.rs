@@ -93,12 +93,15 @@ impl Version {
     /// the budget.
     #[must_use]
     pub fn receive(&self, request: &Request, values: &Values) -> Received {
-        receive(
-            &self.machine,
-            self.caps.edge.replay.as_ref(),
-            request,
-            values,
-        )
+        let received = self.machine.receive(request, values);
+        in_time(self.caps.edge.replay.as_ref(), request, received)
+    }
+
+    /// The same where blocking is not allowed; see [`Machine::receive_at_once`].
+    #[must_use]
+    pub fn receive_at_once(&self, request: &Request, values: &Values) -> Option<Received> {
+        let received = self.machine.receive_at_once(request, values)?;
+        Some(in_time(self.caps.edge.replay.as_ref(), request, received))
     }
 
     #[must_use]
@@ -107,14 +110,8 @@ impl Version {
     }
 }
 
-/// See [`Version::receive`].
-pub(crate) fn receive(
-    machine: &Machine,
-    replay: Option<&Replay>,
-    request: &Request,
-    values: &Values,
-) -> Received {
-    let received = machine.receive(request, values);
+/// What was received, unless its signed time is not now.
+pub(crate) fn in_time(replay: Option<&Replay>, request: &Request, received: Received) -> Received {
     // A handshake is unsigned and has no time; everything else must be fresh.
     match (replay, &received) {
         (_, Received::Handshake(_) | Received::Refused(_)) | (None, _) => received,
@@ -392,6 +389,40 @@ return {
             assert_eq!(hit.file, "example.luau");
             assert_ne!(hit.message.en, hit.message.zh);
         }
+    }
+
+    #[test]
+    fn what_takes_long_is_left_to_a_thread_that_may_block() {
+        let source = GOOD.replace(
+            "parse = function(r) return {} end",
+            "parse = function(r) if r.body == \"slow\" then for i = 1, 100000 do end end return {} end",
+        );
+        let version = Version::read("example", &source).0.unwrap();
+        let values = Values([("secret".to_owned(), "s".to_owned())].into());
+        let request = |body: &[u8]| {
+            let headers = [("x-key", &b"s"[..])];
+            let body = axum::body::Bytes::copy_from_slice(body);
+            let url = "https://help.example.test/hooks/example/a";
+            Request::new("POST", url, headers, body, tandem_domain::Timestamp(0))
+        };
+        let understood = |received: &Received| matches!(received, Received::Understood { .. });
+        let (quick, slow, large) = (request(b"hi"), request(b"slow"), request(&[b'a'; 40_000]));
+        assert!(
+            version
+                .receive_at_once(&quick, &values)
+                .is_some_and(|r| understood(&r))
+        );
+        assert_eq!(version.receive_at_once(&slow, &values), None);
+        // Its state went with it, and no other is here yet.
+        assert_eq!(version.receive_at_once(&quick, &values), None);
+        assert!(understood(&version.receive(&slow, &values)));
+        assert_eq!(version.receive_at_once(&large, &values), None);
+        assert!(understood(&version.receive(&large, &values)));
+        assert!(
+            version
+                .receive_at_once(&quick, &values)
+                .is_some_and(|r| understood(&r))
+        );
     }
 
     #[test]

@@ -23,6 +23,45 @@ struct Budget {
     depth: usize,
 }
 
+/// Bytes of a state that one byte of a JSON document becomes at most: `[],` is three bytes, a table
+/// and its place in a list that grows by doubling.
+pub const SPREAD: usize = 64;
+/// What is left besides in a state that has room.
+const SPARE: usize = 64 << 10;
+
+/// Runs `work`, which makes values in the state that take at most `bytes`. Where there is surely
+/// room for them, no single one is made under protection, which would cost more than the value
+/// itself; elsewhere the limit is watched as always.
+pub fn making<T>(lua: &Lua, bytes: usize, work: impl FnOnce() -> T) -> T {
+    let _room = Room::of(lua, bytes);
+    work()
+}
+
+/// While it lives, the state's limit is not watched.
+struct Room<'a> {
+    lua: &'a Lua,
+    limit: usize,
+}
+
+impl<'a> Room<'a> {
+    /// None where the state may become full.
+    fn of(lua: &'a Lua, bytes: usize) -> Option<Self> {
+        let limit = lua.set_memory_limit(0).ok()?;
+        let room = Self { lua, limit };
+        let needed = bytes
+            .saturating_add(SPARE)
+            .saturating_add(lua.used_memory());
+        (needed < limit).then_some(room)
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        // It could be set before, so it can be now.
+        let _ = self.lua.set_memory_limit(self.limit);
+    }
+}
+
 /// A JSON value for Lua; `array` is the metatable that marks a list.
 ///
 /// # Errors
@@ -100,14 +139,14 @@ fn read(value: &LuaValue, array: &Table, budget: &mut Budget) -> Result<Value, S
         LuaValue::Integer(int) => Ok(Value::from(*int)),
         LuaValue::Number(number) => number_out(*number),
         LuaValue::String(string) => {
-            budget.bytes = budget
-                .bytes
-                .checked_sub(string.as_bytes().len())
-                .ok_or("is too large")?;
             let string = string
                 .to_str()
                 .map_err(|_| "holds text that is not UTF-8")?;
-            Ok(Value::String(string.to_owned()))
+            budget.bytes = budget
+                .bytes
+                .checked_sub(string.len())
+                .ok_or("is too large")?;
+            Ok(Value::String((*string).to_owned()))
         }
         LuaValue::Table(table) => read_table(table, array, budget),
         null if null.is_null() => Ok(Value::Null),
@@ -120,20 +159,13 @@ fn read_table(table: &Table, array: &Table, budget: &mut Budget) -> Result<Value
     let marked = table.metatable().is_some_and(|meta| meta == *array);
     let mut items: Vec<(usize, Value)> = Vec::new();
     let mut fields = Map::new();
-    for pair in table.pairs::<LuaValue, LuaValue>() {
-        let (key, item) = pair.map_err(|_| "changed while it was read")?;
+    let mut entry = |key: LuaValue, item: LuaValue| -> Result<(), String> {
         match key {
             LuaValue::String(key) => {
-                budget.bytes = budget
-                    .bytes
-                    .checked_sub(key.as_bytes().len())
-                    .ok_or("is too large")?;
-                let key = key
-                    .to_str()
-                    .map_err(|_| "has a key that is not UTF-8")?
-                    .to_owned();
+                let key = key.to_str().map_err(|_| "has a key that is not UTF-8")?;
+                budget.bytes = budget.bytes.checked_sub(key.len()).ok_or("is too large")?;
                 let item = read(&item, array, budget).map_err(|e| within(&key, e))?;
-                fields.insert(key, item);
+                fields.insert((*key).to_owned(), item);
             }
             LuaValue::Integer(int) => {
                 let place = usize::try_from(int)
@@ -147,6 +179,18 @@ fn read_table(table: &Table, array: &Table, budget: &mut Budget) -> Result<Value
             }
             other => return Err(format!("has a {} as a key; keys are text", kind(&other))),
         }
+        Ok(())
+    };
+    let mut wrong = None;
+    let walked = table.for_each(|key, item| {
+        entry(key, item).map_err(|reason| {
+            wrong = Some(reason);
+            // Any error ends the walk.
+            mlua::Error::StackError
+        })
+    });
+    if walked.is_err() {
+        return Err(wrong.unwrap_or_else(|| "changed while it was read".to_owned()));
     }
     budget.depth += 1;
     if items.is_empty() {

@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, cell::RefCell, fmt};
 
-use mlua::{Lua, Table, Value as LuaValue};
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use tandem_lua::{Limits, LuaError, value};
+use mlua::{IntoLua, Lua, Table, Value as LuaValue};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use tandem_lua::{
+    Limits, LuaError,
+    value::{self, SPREAD},
+};
 
 /// The digits of 2^53: whole numbers up to it are exact in Lua.
 const EXACT: &[u8] = b"9007199254740992";
@@ -15,6 +18,12 @@ const EXACT: &[u8] = b"9007199254740992";
 /// # Errors
 /// When the state's memory is used up.
 pub fn decode(lua: &Lua, array: &Table, text: &[u8]) -> mlua::Result<LuaValue> {
+    value::making(lua, text.len().saturating_mul(SPREAD), || {
+        read(lua, array, text)
+    })
+}
+
+fn read(lua: &Lua, array: &Table, text: &[u8]) -> mlua::Result<LuaValue> {
     let text = quote_wide(text);
     let failure = RefCell::new(None);
     let place = Place {
@@ -99,7 +108,7 @@ fn is_wide(number: &[u8]) -> bool {
         && (digits.len() > EXACT.len() || digits > EXACT)
 }
 
-/// Where a value is built.
+/// The state that a document is built in.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     lua: &'a Lua,
@@ -108,15 +117,77 @@ struct Place<'a> {
     failure: &'a RefCell<Option<mlua::Error>>,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
     fn made<T, E: serde::de::Error>(self, result: mlua::Result<T>) -> Result<T, E> {
         result.map_err(|error| {
             self.failure.replace(Some(error));
             E::custom("the state is full")
         })
     }
+
+    fn list<'de, A: SeqAccess<'de>>(self, mut items: A) -> Result<Table, A::Error> {
+        let table = self.made(self.lua.create_table_with_capacity(1, 0))?;
+        let mut place = 1;
+        let entry = |place| Entry {
+            place: self,
+            table: &table,
+            key: Key::Place(place),
+        };
+        while items.next_element_seed(entry(place))?.is_some() {
+            place += 1;
+        }
+        self.made(table.set_metatable(Some(self.array.clone())))?;
+        Ok(table)
+    }
+
+    fn object<'de, A: MapAccess<'de>>(self, mut fields: A) -> Result<Table, A::Error> {
+        let Some(mut name) = fields.next_key::<Name<'de>>()? else {
+            return self.made(self.lua.create_table());
+        };
+        let table = self.made(self.lua.create_table_with_capacity(0, 4))?;
+        loop {
+            // A repeated name means its last value, also when that is null.
+            fields.next_value_seed(Entry {
+                place: self,
+                table: &table,
+                key: Key::Name(&name.0),
+            })?;
+            match fields.next_key()? {
+                Some(next) => name = next,
+                None => return Ok(table),
+            }
+        }
+    }
 }
 
+/// The name of a field, where it stands if it can.
+struct Name<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        struct Read;
+
+        impl<'de> Visitor<'de> for Read {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+
+        reader.deserialize_str(Read)
+    }
+}
+
+/// A whole document.
 impl<'de> DeserializeSeed<'de> for Place<'_> {
     type Value = LuaValue;
 
@@ -157,27 +228,89 @@ impl<'de> Visitor<'de> for Place<'_> {
             .map(LuaValue::String)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<LuaValue, A::Error> {
-        let table = self.made(self.lua.create_table())?;
-        let mut place = 0;
-        while let Some(item) = items.next_element_seed(self)? {
-            place += 1;
-            let item = if item.is_nil() { LuaValue::NULL } else { item };
-            self.made(table.raw_seti(place, item))?;
-        }
-        self.made(table.set_metatable(Some(self.array.clone())))?;
-        Ok(LuaValue::Table(table))
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<LuaValue, A::Error> {
+        self.list(items).map(LuaValue::Table)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<LuaValue, A::Error> {
-        let table = self.made(self.lua.create_table())?;
-        while let Some(name) = fields.next_key::<Cow<'_, str>>()? {
-            let item = fields.next_value_seed(self)?;
-            let name = self.made(self.lua.create_string(name.as_bytes()))?;
-            // A repeated name means its last value, also when that is null.
-            self.made(table.raw_set(name, item))?;
-        }
-        Ok(LuaValue::Table(table))
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<LuaValue, A::Error> {
+        self.object(fields).map(LuaValue::Table)
+    }
+}
+
+/// A field of an object or a place in a list: the value goes right into its table, which spares a
+/// handle of ours for each.
+#[derive(Clone, Copy)]
+struct Entry<'a> {
+    place: Place<'a>,
+    table: &'a Table,
+    key: Key<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Key<'a> {
+    Name(&'a str),
+    Place(usize),
+}
+
+impl Entry<'_> {
+    fn set<E: serde::de::Error>(self, value: impl IntoLua) -> Result<(), E> {
+        self.place.made(match self.key {
+            Key::Name(name) => self.table.raw_set(name, value),
+            Key::Place(place) => self.table.raw_seti(place, value),
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Entry<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
+        reader.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entry<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.set(match self.key {
+            Key::Name(_) => LuaValue::Nil,
+            Key::Place(_) => LuaValue::NULL,
+        })
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, flag: bool) -> Result<(), E> {
+        self.set(flag)
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, int: i64) -> Result<(), E> {
+        self.set(int as f64)
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, int: u64) -> Result<(), E> {
+        self.set(int as f64)
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<(), E> {
+        self.set(number)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        self.set(text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<(), A::Error> {
+        let list = self.place.list(items)?;
+        self.set(list)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<(), A::Error> {
+        let object = self.place.object(fields)?;
+        self.set(object)
     }
 }
 
@@ -209,6 +342,44 @@ mod tests {
             there_and_back(r#" {"b": null, "a": 1, "a": 2} "#).as_deref(),
             Some(r#"{"a":2}"#)
         );
+    }
+
+    #[test]
+    fn no_document_takes_more_room_than_is_left() {
+        let lua = Lua::new();
+        let array = lua.create_table().unwrap();
+        let limit = 4 << 20;
+        lua.set_memory_limit(limit).unwrap();
+        // Those that spread the most: where they fit for sure, and where they do not.
+        for unit in [
+            "[],",
+            "{},",
+            "1,",
+            "[1],",
+            "[[]],",
+            "{\"\":1},",
+            "{\"a\":{}},",
+            "\"\",",
+        ] {
+            for bytes in [3_000, 40_000, 400_000] {
+                let list = unit.repeat(bytes / unit.len());
+                let document = format!("[{}]", list.trim_end_matches(','));
+                lua.gc_collect().unwrap();
+                let before = lua.used_memory();
+                let spread = match decode(&lua, &array, document.as_bytes()) {
+                    Ok(value) => {
+                        assert!(value.is_table(), "{unit}");
+                        lua.used_memory().saturating_sub(before) / document.len()
+                    }
+                    Err(_) => 0,
+                };
+                assert!(spread <= SPREAD, "{unit}: {spread}");
+                // A refusal itself takes a little.
+                let used = lua.used_memory();
+                assert!(used <= limit + limit / 8, "{unit} × {bytes}: {used}");
+                assert_eq!(lua.set_memory_limit(limit).unwrap(), limit);
+            }
+        }
     }
 
     #[test]
