@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use tandem_domain::{
     Value,
     channel::{Receipt, SendError},
@@ -32,6 +32,8 @@ pub(crate) struct Seen {
     pub status: Option<u16>,
     /// What the platform asks us to wait.
     pub retry_after: Option<u64>,
+    /// The last answer says that all is well, and the rest of it cannot be read.
+    pub garbled: bool,
 }
 
 /// Passes a file's requests on and remembers what became of them.
@@ -70,10 +72,12 @@ impl Effects for Judge<'_> {
         }
         let result = self.inner.http(call).await;
         let mut seen = self.seen();
+        let garbled = result.as_ref().is_ok_and(is_garbled);
         let unclear = match &result {
-            Ok(answer) => answer.status >= 500 || answer.status == 408,
+            Ok(answer) => answer.status >= 500 || answer.status == 408 || garbled,
             Err(failure) => failure.left,
         };
+        seen.garbled = garbled;
         if !repeatable {
             seen.unknown = unclear;
             seen.status = result.as_ref().ok().map(|answer| answer.status);
@@ -101,6 +105,18 @@ impl Effects for Judge<'_> {
     fn random(&self, count: usize) -> Option<Vec<u8>> {
         self.inner.random(count)
     }
+}
+
+/// Whether an answer means well and its JSON is none.
+fn is_garbled(answer: &Answer) -> bool {
+    let json = answer.header("content-type").is_some_and(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case("application/json")
+    });
+    (200..300).contains(&answer.status)
+        && json
+        && !answer.body.is_empty()
+        && serde_json::from_slice::<IgnoredAny>(&answer.body).is_err()
 }
 
 /// What `send` returns; one of `status` and `error` is there.
@@ -180,12 +196,19 @@ pub(crate) fn verdict(result: Result<Value, LuaError>, seen: &Seen) -> Result<Re
         };
         return Err(SendError::Uncertain(said.into()));
     }
+    if seen.garbled {
+        // The request may be repeated, and what became of this one nobody can tell.
+        return Err(SendError::Transient(said.into()));
+    }
     Err(match error {
         Failure::RetryAfter => {
             let seconds = outcome.seconds.filter(|s| s.is_finite() && *s >= 0.0);
             let asked = seconds.map(|s| Duration::from_secs_f64(s.min(1e7)));
-            let hinted = seen.retry_after.map(Duration::from_secs);
-            let pause = asked.or(hinted).unwrap_or(PATIENCE);
+            let hinted = seen
+                .retry_after
+                .map(|s| Duration::from_secs(s.min(10_000_000)));
+            // A file's guess is never shorter than what the platform says.
+            let pause = asked.max(hinted).unwrap_or(PATIENCE);
             match outcome.scope {
                 Some(Scope::Account) => SendError::AccountRetryAfter(pause),
                 _ => SendError::RetryAfter(pause),

@@ -3,12 +3,14 @@
 //!
 //! * [`check`] – every channel: it shows what its capabilities say, runs and stops;
 //! * [`webhook`] – those that receive over HTTP: forgeries, duplicates, bursts, trouble;
-//! * [`sending`] – those that send over HTTP: how each attempt ends, credentials that expire.
+//! * [`sending`] – those that send over HTTP: how each attempt ends, credentials that expire;
+//! * [`table`] – what of it stands in the docs.
 
 pub mod sending;
+pub mod table;
 pub mod webhook;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tandem_domain::{
     capabilities::{Capabilities, Choices, Limit},
@@ -20,6 +22,51 @@ use crate::{Account, Channel, Inbox, Stop, fake, render::render, split::fits};
 
 /// Longest that one attempt to send, or stopping, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One thing that a suite tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Check {
+    // The way in.
+    Good,
+    Body,
+    Signature,
+    Time,
+    Missing,
+    Stale,
+    Downgrade,
+    Large,
+    Again,
+    Burst,
+    SlowBot,
+    Full,
+    Odd,
+    // The way out.
+    Throttled,
+    Broken,
+    Refused,
+    CutOff,
+    Garbled,
+    Gone,
+    Expired,
+}
+
+/// What a suite did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What there was to try.
+    pub tried: BTreeSet<Check>,
+    /// Everything the channel did wrong, one sentence each.
+    pub wrong: Vec<String>,
+}
+
+impl Report {
+    fn result(self) -> Result<(), Vec<String>> {
+        match self.wrong.is_empty() {
+            true => Ok(()),
+            false => Err(self.wrong),
+        }
+    }
+}
 
 /// Runs the suite. `native` is a conversation that the fake platform knows.
 ///

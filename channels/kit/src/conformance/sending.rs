@@ -13,9 +13,10 @@ use futures::future::join_all;
 use serde_json::json;
 use tandem_domain::{
     channel::{Receipt, SendError},
-    message::Content,
+    message::{Content, Outbound},
 };
 
+use super::{Check, Report};
 use crate::{
     Account, Channel, fake,
     fake::platform::{Call, FarPlatform, Reply},
@@ -32,6 +33,11 @@ pub trait Outgoing: Send + Sync {
     /// A conversation the platform knows.
     fn conversation(&self) -> String;
 
+    /// A message as the outbox hands it over there.
+    fn outbound(&self, content: Content) -> Outbound {
+        fake::outbound(&self.account(), &self.conversation(), content)
+    }
+
     /// The channel, talking to the fake.
     async fn channel(&self, platform: &FarPlatform) -> Arc<dyn Channel>;
 
@@ -45,6 +51,11 @@ pub trait Outgoing: Send + Sync {
     fn throttled(&self, secs: u64) -> Reply {
         Reply::json(429, &json!({"error": "too many requests"}))
             .with("retry-after", &secs.to_string())
+    }
+
+    /// How long a channel waits after `throttled(7)`: not every platform says.
+    fn pause(&self) -> Duration {
+        Duration::from_secs(7)
     }
 
     /// How it says that something of its own broke.
@@ -91,11 +102,21 @@ pub struct TokenAt {
 /// # Panics
 /// When the fake cannot listen.
 pub async fn check(subject: Arc<dyn Outgoing>) -> Result<(), Vec<String>> {
-    let mut wrong = Vec::new();
-    endings(&subject, &mut wrong).await;
-    expiry(&subject, &mut wrong).await;
-    gone(&subject, &mut wrong).await;
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    report(subject).await.result()
+}
+
+/// Runs the suite and tells what there was to try.
+///
+/// # Panics
+/// When the fake cannot listen.
+pub async fn report(subject: Arc<dyn Outgoing>) -> Report {
+    let mut report = Report::default();
+    endings(&subject, &mut report).await;
+    report.tried.insert(Check::Expired);
+    expiry(&subject, &mut report.wrong).await;
+    report.tried.insert(Check::Gone);
+    gone(&subject, &mut report.wrong).await;
+    report
 }
 
 /// A platform that is well, with the tokens it gave out.
@@ -135,53 +156,74 @@ fn name(token: u32) -> String {
 }
 
 async fn send(subject: &Arc<dyn Outgoing>, channel: &dyn Channel) -> Result<Receipt, SendError> {
-    let content = Content::text("Hello 你好");
-    let message = fake::outbound(&subject.account(), &subject.conversation(), content);
+    let message = subject.outbound(Content::text("Hello 你好"));
     channel.send(&message).await
 }
 
-/// Whether an attempt ended well, given that the platform knows repeats or does not.
-type Good = fn(&Result<Receipt, SendError>, bool) -> bool;
+/// Whether an attempt ended well.
+type Good = Box<dyn Fn(&Result<Receipt, SendError>) -> bool + Send>;
 
 /// Every way an attempt can end.
-async fn endings(subject: &Arc<dyn Outgoing>, wrong: &mut Vec<String>) {
+async fn endings(subject: &Arc<dyn Outgoing>, report: &mut Report) {
     let far = far(subject).await;
     let channel = subject.channel(&far.platform).await;
     let known = channel.capabilities().idempotency_secs.is_some();
+    let wrong = &mut report.wrong;
     if let Err(error) = send(subject, &*channel).await {
         wrong.push(format!(
             "A message is not sent though all is well: {error}."
         ));
         return;
     }
-    let cases: [(&str, Reply, Good); 5] = [
-        ("is asked to wait 7 s", subject.throttled(7), |end, _| {
-            matches!(end, Err(SendError::RetryAfter(span) | SendError::AccountRetryAfter(span))
-                if (Duration::from_secs(6)..=Duration::from_secs(9)).contains(span))
-        }),
+    let second = Duration::from_secs(1);
+    let pause = subject.pause() - second..=subject.pause() + 2 * second;
+    let cases: [(Check, &str, Reply, Good); 5] = [
         (
+            Check::Throttled,
+            "is asked to wait 7 s",
+            subject.throttled(7),
+            Box::new(move |end| {
+                matches!(end, Err(SendError::RetryAfter(span) | SendError::AccountRetryAfter(span))
+                    if pause.contains(span))
+            }),
+        ),
+        (
+            Check::Broken,
             "is told that the platform broke",
             subject.broken(),
-            |end, _| matches!(end, Err(SendError::Transient(_) | SendError::Uncertain(_))),
+            Box::new(|end| matches!(end, Err(SendError::Transient(_) | SendError::Uncertain(_)))),
         ),
-        ("is refused the message", subject.refused(), |end, _| {
-            matches!(end, Err(SendError::Rejected { .. }))
-        }),
-        ("gets no answer", Reply::Cut, |end, known| {
-            matches!(end, Err(SendError::Uncertain(_)))
-                || known && matches!(end, Err(SendError::Transient(_)))
-        }),
         (
+            Check::Refused,
+            "is refused the message",
+            subject.refused(),
+            Box::new(|end| matches!(end, Err(SendError::Rejected { .. }))),
+        ),
+        (
+            Check::CutOff,
+            "gets no answer",
+            Reply::Cut,
+            Box::new(move |end| {
+                matches!(end, Err(SendError::Uncertain(_)))
+                    || known && matches!(end, Err(SendError::Transient(_)))
+            }),
+        ),
+        (
+            Check::Garbled,
             "gets an answer that is none",
             Reply::bytes(200, "application/json", "{"),
-            |end, _| matches!(end, Ok(_) | Err(SendError::Uncertain(_))),
+            Box::new(move |end| {
+                matches!(end, Ok(_) | Err(SendError::Uncertain(_)))
+                    || known && matches!(end, Err(SendError::Transient(_)))
+            }),
         ),
     ];
-    for (what, reply, good) in cases {
+    for (check, what, reply, good) in cases {
+        report.tried.insert(check);
         let before = far.platform.calls_to(&subject.path()).len();
         far.platform.next(&subject.path(), reply);
         let end = send(subject, &*channel).await;
-        if !good(&end, known) {
+        if !good(&end) {
             wrong.push(format!("A channel that {what} ends with {end:?}."));
         }
         let calls = far.platform.calls_to(&subject.path()).len() - before;

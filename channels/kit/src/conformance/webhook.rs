@@ -12,6 +12,7 @@ use futures::future::join_all;
 use tandem_domain::message::Inbound;
 use tower::Service as _;
 
+use super::{Check, Report};
 use crate::{Account, Channel, Inbox, InboxError, fake::MemorySink};
 
 /// Positions in a body where one bit is turned.
@@ -90,6 +91,11 @@ pub trait Webhook: Send + Sync {
     /// Signed rightly and of no known form.
     fn not_understood(&self) -> Request;
 
+    /// Whether such a request is kept; where we speak with a page of our own it is answered 400.
+    fn keeps_unknown(&self) -> bool {
+        true
+    }
+
     /// Longest body that is read, in bytes.
     fn body_limit(&self) -> usize {
         1 << 20
@@ -104,33 +110,39 @@ pub trait Webhook: Send + Sync {
 /// # Errors
 /// Everything the channel did wrong, one sentence each.
 pub async fn check(subject: &dyn Webhook) -> Result<(), Vec<String>> {
+    report(subject).await.result()
+}
+
+/// Runs the suite and tells what there was to try.
+pub async fn report(subject: &dyn Webhook) -> Report {
     let mut run = Run {
         subject,
-        wrong: Vec::new(),
+        report: Report::default(),
     };
     run.forgeries().await;
     run.duplicates().await;
     run.burst().await;
     run.trouble().await;
-    if run.wrong.is_empty() {
-        Ok(())
-    } else {
-        Err(run.wrong)
-    }
+    run.report
 }
 
 struct Run<'a> {
     subject: &'a dyn Webhook,
-    wrong: Vec<String>,
+    report: Report,
 }
 
 impl Run<'_> {
+    fn tried(&mut self, check: Check) {
+        self.report.tried.insert(check);
+    }
+
     /// What is not the platform's is refused, and nothing of it done.
     async fn forgeries(&mut self) {
         let said = said(1, "ann");
         let good = self.subject.request(&said);
         let mut forged: Vec<(String, Request)> = Vec::new();
         if self.subject.signs_body() {
+            self.tried(Check::Body);
             let step = good.body.len().div_ceil(FLIPS).max(1);
             for at in (0..good.body.len()).step_by(step) {
                 let mut request = good.clone();
@@ -146,10 +158,16 @@ impl Run<'_> {
                 Signed::Header(name) | Signed::Query(name) => name,
             };
             let Some(value) = read(&good, &place) else {
-                self.wrong
+                self.report
+                    .wrong
                     .push(format!("The good request has no `{name}`."));
                 continue;
             };
+            self.tried(Check::Missing);
+            self.tried(match name.contains("timestamp") {
+                true => Check::Time,
+                false => Check::Signature,
+            });
             forged.push((format!("`{name}` missing"), write(&good, &place, None)));
             forged.push((format!("`{name}` empty"), write(&good, &place, Some(b""))));
             for at in 0..value.len() {
@@ -170,12 +188,12 @@ impl Run<'_> {
                 }
             }
         }
-        forged.extend(
-            self.subject
-                .stale(&said)
-                .map(|r| ("a time too old".to_owned(), r)),
-        );
+        if let Some(request) = self.subject.stale(&said) {
+            self.tried(Check::Stale);
+            forged.push(("a time too old".to_owned(), request));
+        }
         for (name, request) in self.subject.downgrades(&said) {
+            self.tried(Check::Downgrade);
             forged.push((name.to_owned(), request));
         }
         forged.retain(|(_, request)| !self.subject.means_the_same(request, &good));
@@ -184,25 +202,30 @@ impl Run<'_> {
         for (name, request) in forged {
             let status = house.call(&request).await;
             if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-                self.wrong.push(format!(
+                self.report.wrong.push(format!(
                     "With {name} a request is answered {status}, not 401 or 403."
                 ));
             }
             if !house.sink.events().is_empty() || !house.sink.unknown().is_empty() {
-                self.wrong.push(format!("With {name} something is done."));
+                self.report
+                    .wrong
+                    .push(format!("With {name} something is done."));
                 house = House::new(self.subject, MemorySink::new());
             }
         }
+        self.tried(Check::Large);
         let mut long = good.clone();
         long.body = vec![b' '; self.subject.body_limit() + 1];
         let status = house.call(&long).await;
         if status != StatusCode::PAYLOAD_TOO_LARGE {
-            self.wrong
+            self.report
+                .wrong
                 .push(format!("A body too large is answered {status}, not 413."));
         }
+        self.tried(Check::Good);
         let status = house.call(&good).await;
         if !status.is_success() || house.sink.events().len() != 1 {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "A good request is answered {status} and makes {} events.",
                 house.sink.events().len()
             ));
@@ -211,6 +234,7 @@ impl Run<'_> {
 
     /// The platform delivers again, also after a restart.
     async fn duplicates(&mut self) {
+        self.tried(Check::Again);
         let sink = MemorySink::new();
         let good = self.subject.request(&said(2, "ann"));
         for round in 0..4 {
@@ -221,7 +245,7 @@ impl Run<'_> {
             }
             let status = house.call(&good).await;
             if !status.is_success() {
-                self.wrong.push(format!(
+                self.report.wrong.push(format!(
                     "Delivery {} of the same is answered {status}.",
                     round + 1
                 ));
@@ -229,7 +253,7 @@ impl Run<'_> {
         }
         let events = sink.events().len();
         if events != 1 {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "The same delivered four times makes {events} events."
             ));
         }
@@ -237,6 +261,7 @@ impl Run<'_> {
 
     /// Many at once and out of order: each is taken once.
     async fn burst(&mut self) {
+        self.tried(Check::Burst);
         let house = House::new(self.subject, MemorySink::new());
         let mut requests: Vec<Request> = (0..48)
             .map(|n| {
@@ -261,7 +286,8 @@ impl Run<'_> {
             .filter(|s| !s.is_success())
             .count();
         if refused > 0 {
-            self.wrong
+            self.report
+                .wrong
                 .push(format!("Of a burst of 96 requests {refused} are refused."));
         }
         let events = house.sink.events();
@@ -270,7 +296,7 @@ impl Run<'_> {
         let mut expected: Vec<String> = (0..48).map(|n| said(100 + n, "").text).collect();
         expected.sort();
         if texts != expected {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "A burst of 48 messages, each twice, makes {} events.",
                 texts.len()
             ));
@@ -279,6 +305,8 @@ impl Run<'_> {
 
     /// The house is in trouble, or the bot slow.
     async fn trouble(&mut self) {
+        self.tried(Check::Full);
+        self.tried(Check::SlowBot);
         let house = House::new(self.subject, MemorySink::new());
         let good = self.subject.request(&said(3, "ann"));
         house
@@ -286,29 +314,39 @@ impl Run<'_> {
             .fail_next(InboxError::Unavailable("locked".into()));
         let status = house.call(&good).await;
         if !status.is_server_error() {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "An event that could not be stored is answered {status}, and the platform forgets it."
             ));
         }
         let status = house.call(&good).await;
         if !status.is_success() || house.sink.events().len() != 1 {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "Delivered again after a failure it is answered {status}."
             ));
         }
         for wait in house.sink.waits() {
             if wait + MARGIN > self.subject.deadline() {
-                self.wrong.push(format!(
+                self.report.wrong.push(format!(
                     "It waits {wait:?} for an answer; the platform waits {:?}.",
                     self.subject.deadline()
                 ));
             }
         }
         let odd = self.subject.not_understood();
+        if !self.subject.keeps_unknown() {
+            let status = house.call(&odd).await;
+            if status != StatusCode::BAD_REQUEST || house.sink.events().len() != 1 {
+                self.report.wrong.push(format!(
+                    "What is not understood is answered {status}, not 400."
+                ));
+            }
+            return;
+        }
+        self.tried(Check::Odd);
         let status = house.call(&odd).await;
         let kept = house.sink.unknown();
         if status != StatusCode::OK || kept.len() != 1 || house.sink.events().len() != 1 {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "What is signed and not understood is answered {status} and kept {} times.",
                 kept.len()
             ));
@@ -316,7 +354,7 @@ impl Run<'_> {
         house.sink.fail_next(InboxError::Full("no room".into()));
         let status = house.call(&odd).await;
         if !status.is_server_error() {
-            self.wrong.push(format!(
+            self.report.wrong.push(format!(
                 "What is not understood and cannot be kept is answered {status}."
             ));
         }
