@@ -2,6 +2,8 @@
 //! stall. `fuzz/` runs them under coverage guidance; a test replays what it has found worth
 //! keeping.
 
+mod plugins;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +38,8 @@ use tandem_domain::{
 use tandem_flow::template::{Lookup, Scope, Templates};
 use tandem_server::config::{Config, Environment};
 
+pub use plugins::{plugin_answers, plugin_elf, plugin_lines, plugin_manifest, plugin_sdk};
+
 /// What a target is called, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -51,6 +55,11 @@ pub const TARGETS: &[Target] = &[
     ("wechat_xml", wechat_xml),
     ("wechat_crypto", wechat_crypto),
     ("discord_event", discord_event),
+    ("plugin_manifest", plugin_manifest),
+    ("plugin_elf", plugin_elf),
+    ("plugin_lines", plugin_lines),
+    ("plugin_answers", plugin_answers),
+    ("plugin_sdk", plugin_sdk),
 ];
 
 /// A flow file beside a sound pack.yaml.

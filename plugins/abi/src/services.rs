@@ -164,7 +164,7 @@ fn forget_panic<T>(caught: std::thread::Result<T>) -> Option<T> {
 }
 
 /// Hands a vector over to the other side.
-fn owned(bytes: Vec<u8>) -> Buf {
+pub(crate) fn owned(bytes: Vec<u8>) -> Buf {
     if bytes.capacity() == 0 {
         return Buf::empty();
     }

@@ -6,11 +6,17 @@
 #![allow(unsafe_code)]
 
 use core::{ffi::c_void, fmt, mem::MaybeUninit, ptr};
+use std::vec::Vec;
 
 use crate::{
     code,
     layout::{ABI_MAJOR, Buf, HostApi, MAGIC, PluginApi, Slice},
+    services::owned,
 };
+
+/// Bytes of a plugin's table in version 1.0: what every host of this major version takes, however
+/// much its own table has grown.
+const FIRST_SIZE: usize = Header::SIZE + 4 * size_of::<usize>();
 
 /// The beginning of every table, in every version.
 #[repr(C)]
@@ -53,7 +59,7 @@ impl Header {
                 minor: self.abi_minor,
             });
         }
-        if (self.size as usize) < size_of::<PluginApi>() {
+        if (self.size as usize) < FIRST_SIZE {
             return Err(TableError::Short(self.size));
         }
         Ok(())
@@ -80,8 +86,7 @@ impl fmt::Display for TableError {
             ),
             Self::Short(size) => write!(
                 f,
-                "its table says {size} bytes, and the shortest has {}",
-                size_of::<PluginApi>()
+                "its table says {size} bytes, and the shortest has {FIRST_SIZE}"
             ),
             Self::Missing(function) => write!(f, "its table has no function `{function}`"),
             Self::Unaligned => f.write_str("its table lies at an odd address"),
@@ -114,14 +119,9 @@ impl Table {
         // SAFETY: the caller promises a readable header.
         let header = unsafe { api.cast::<Header>().read() };
         header.check()?;
-        let mut copy = MaybeUninit::<PluginApi>::zeroed();
-        let common = (header.size as usize).min(size_of::<PluginApi>());
-        // SAFETY: the caller promises `header.size` readable bytes, `copy` has room for `common`,
-        // and zeros are valid in every field that was not copied.
-        let table = unsafe {
-            ptr::copy_nonoverlapping(api.cast::<u8>(), copy.as_mut_ptr().cast::<u8>(), common);
-            copy.assume_init()
-        };
+        // SAFETY: the caller promises `header.size` readable bytes; integers and functions that may
+        // be missing are valid as zeros.
+        let table = unsafe { known::<PluginApi>(api.cast(), header.size as usize).assume_init() };
         if table.manifest.is_none() {
             return Err(TableError::Missing("manifest"));
         }
@@ -182,6 +182,18 @@ impl Table {
             Err(answer)
         }
     }
+}
+
+/// As much of a table of `size` bytes as fits the one that this host knows, and zeros behind it.
+///
+/// # Safety
+/// `size` bytes at `api` are readable.
+unsafe fn known<T>(api: *const u8, size: usize) -> MaybeUninit<T> {
+    let mut copy = MaybeUninit::<T>::zeroed();
+    let common = size.min(size_of::<T>());
+    // SAFETY: the caller promises `size` readable bytes, and `copy` has room for `common`.
+    unsafe { ptr::copy_nonoverlapping(api, copy.as_mut_ptr().cast::<u8>(), common) };
+    copy
 }
 
 impl fmt::Debug for Table {
@@ -267,6 +279,15 @@ impl fmt::Display for BodyError {
 impl core::error::Error for BodyError {}
 
 impl Answer {
+    /// An answer as a plugin would give it: for tests of those who read them.
+    #[must_use]
+    pub fn new(code: i32, body: Vec<u8>) -> Self {
+        Self {
+            code,
+            body: owned(body),
+        }
+    }
+
     #[must_use]
     pub fn code(&self) -> i32 {
         self.code
@@ -321,5 +342,56 @@ impl Drop for Answer {
             // SAFETY: the ABI: once, with what the callee filled in, from any thread.
             unsafe { free(self.body.ptr, self.body.len, self.body.cap) }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table as a later minor version may know it.
+    #[repr(C)]
+    struct Later {
+        api: PluginApi,
+        more: [Option<unsafe extern "C" fn()>; 3],
+    }
+
+    unsafe extern "C" fn manifest(_: *mut Buf) -> i32 {
+        code::BUSY
+    }
+
+    const FIRST: PluginApi = PluginApi {
+        manifest: Some(manifest),
+        ..PluginApi::empty()
+    };
+
+    #[test]
+    fn a_host_of_a_later_minor_version_reads_a_table_of_the_first() {
+        assert_eq!(FIRST_SIZE, size_of::<PluginApi>());
+        // Exactly as many bytes as the plugin has: whoever reads further is caught by miri.
+        let plugin = std::boxed::Box::new(FIRST);
+        // SAFETY: `size` bytes are there, and zeros are valid in what is behind them.
+        let later = unsafe {
+            known::<Later>((&raw const *plugin).cast(), plugin.size as usize).assume_init()
+        };
+        assert_eq!(later.api.size, 48);
+        assert!(later.api.manifest.is_some() && later.api.call.is_none());
+        assert!(later.more.iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_host_of_the_first_minor_version_reads_a_table_of_a_later_one() {
+        unsafe extern "C" fn more() {}
+        let mut later = Later {
+            api: FIRST,
+            more: [Some(more); 3],
+        };
+        later.api.size = size_of::<Later>() as u32;
+        // SAFETY: as above.
+        let first = unsafe {
+            known::<PluginApi>((&raw const later).cast(), later.api.size as usize).assume_init()
+        };
+        assert_eq!((first.size, first.abi_minor), (72, 0));
+        assert!(first.manifest.is_some() && later.more[2].is_some());
     }
 }

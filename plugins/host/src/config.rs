@@ -76,6 +76,8 @@ pub struct Limits {
     pub pause_max: Duration,
     /// How long a call may take where nobody says.
     pub timeout: Duration,
+    /// How long a call may take of a plugin that promises not to block.
+    pub short: Duration,
     /// How long loading and `create` may take.
     pub load: Duration,
     /// How long `channel.stop`, the calls under way, and `destroy` may take, each.
@@ -104,6 +106,7 @@ impl Default for Limits {
             pause: Duration::from_secs(5),
             pause_max: Duration::from_secs(300),
             timeout: Duration::from_secs(5),
+            short: Duration::from_millis(1),
             load: Duration::from_secs(10),
             stop: Duration::from_secs(5),
             service: Duration::from_secs(30),

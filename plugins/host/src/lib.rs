@@ -19,6 +19,7 @@
 //! * [`plugin`] – one of them, over its reloads: [`Plugin`];
 //! * [`gate`] – failures are counted; one that keeps failing is left alone for a while;
 //! * `native`, `threads` – in the process, on threads of the plugin's own;
+//! * `promise` – or on the caller's task, for one that promises not to block;
 //! * `stdio` – out of the process, JSON lines, supervised;
 //! * [`services`] – what plugins may ask of the server;
 //! * [`config`], [`refusal`], [`error`] – what is configured, why one is not loaded, how calls fail.
@@ -33,11 +34,24 @@ mod native;
 pub mod plugin;
 pub mod plugins;
 pub mod probe;
+mod promise;
 pub mod refusal;
 pub mod schema;
 pub mod services;
 mod stdio;
 mod threads;
+
+/// What reads plugins' bytes, for the fuzz targets. No part of the API.
+#[doc(hidden)]
+pub mod readers {
+    pub use crate::{
+        native::decode,
+        stdio::{
+            line::{Message, next, parse},
+            talk,
+        },
+    };
+}
 
 pub use config::{HostConfig, Limits, PluginConfig};
 pub use error::PluginError;
@@ -45,6 +59,7 @@ pub use gate::Health;
 pub use plugin::{Plugin, PluginHealth, Retired};
 pub use plugins::Plugins;
 pub use probe::Probe;
+pub use promise::Nonblocking;
 pub use refusal::Refusal;
 pub use services::{NoServices, ServiceError, Services};
 pub use tandem_plugin_sdk::wire::{Kind, Manifest, Meta, MethodSpec};

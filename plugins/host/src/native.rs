@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use crate::{
     Limits, PluginError, Refusal, Retired, Services,
     error::{ANSWER, REQUEST},
+    promise::{Nonblocking, Promise, watched},
     services::{Access, NativeAccess},
     threads::{NotTaken, Threads, apart},
 };
@@ -37,6 +38,8 @@ pub(crate) struct Native {
     run: Threads,
     stop: Threads,
     body: usize,
+    /// Not to block; a serial plugin has none, since its one thread is what keeps calls apart.
+    promise: Option<Arc<Promise>>,
 }
 
 impl Native {
@@ -75,6 +78,8 @@ impl Native {
             run: Threads::new(name, 1, true, 1),
             stop: Threads::new(name, 1, true, 1),
             body: limits.body,
+            promise: (manifest.nonblocking && !manifest.serial)
+                .then(|| Arc::new(Promise::new(limits.short))),
         })
     }
 
@@ -85,12 +90,31 @@ impl Native {
         request: Vec<u8>,
         limit: Option<Duration>,
     ) -> Result<Value, PluginError> {
+        if !matches!(method, "channel.run" | "channel.stop")
+            && let Some(result) = self.call_here(method, &request)
+        {
+            // Nothing was waited for: whoever calls in a loop lets others have their turn.
+            tokio::task::consume_budget().await;
+            return result;
+        }
         let (tell, told) = oneshot::channel();
+        // Receiving is no short call, and nobody promised that it is.
+        let promise = match method {
+            "channel.run" | "channel.stop" => None,
+            _ => self.promise.clone(),
+        };
         let (instance, name, most) = (self.instance.clone(), method.to_owned(), self.body);
         let run = move || {
             let shared = lock(&instance).clone();
             let result = match &shared {
-                Some(instance) => decode(&instance.call(&name, &request), &name, most),
+                Some(instance) => {
+                    let call = || decode(&instance.call(&name, &request), &name, most);
+                    let (result, seen) = watched(false, call);
+                    if let Some(promise) = promise {
+                        promise.called(seen);
+                    }
+                    result
+                }
                 None => Err(PluginError::Stopped),
             };
             drop(shared);
@@ -120,6 +144,26 @@ impl Native {
                 begun: ticket.give_up(),
             }),
         }
+    }
+
+    /// On the caller's own task, where the plugin keeps its promise and there is a place.
+    fn call_here(&self, method: &str, request: &[u8]) -> Option<Result<Value, PluginError>> {
+        let promise = self.promise.as_ref().filter(|promise| promise.holds())?;
+        // Given back after the share of the instance, so that whoever drains finds nobody with one.
+        let _place = match self.threads.enter() {
+            Ok(place) => place?,
+            Err(_) => return Some(Err(PluginError::Stopped)),
+        };
+        let instance = lock(&self.instance).clone()?;
+        let call = || decode(&instance.call(method, request), method, self.body);
+        let (result, seen) = watched(true, call);
+        promise.called(seen);
+        Some(result)
+    }
+
+    /// What became of the promise not to block; `None` where none was given.
+    pub(crate) fn nonblocking(&self) -> Option<Nonblocking> {
+        Some(self.promise.as_ref()?.health())
     }
 
     /// Calls that were given up on and have not come back.
@@ -189,7 +233,7 @@ fn error(answer: &Answer, most: usize) -> Option<Error> {
 }
 
 /// What a call gave, on the thread it was made on.
-fn decode(answer: &Answer, method: &str, most: usize) -> Result<Value, PluginError> {
+pub fn decode(answer: &Answer, method: &str, most: usize) -> Result<Value, PluginError> {
     let words = || {
         error(answer, most)
             .map(|error| error.message)

@@ -22,6 +22,7 @@ use crate::{
     gate::{Gate, Health, Pass},
     native::Native,
     plugins::Loader,
+    promise::Nonblocking,
     schema::Schemas,
     stdio::Process,
 };
@@ -81,6 +82,9 @@ pub struct PluginHealth {
     pub waiting: usize,
     /// Calls that were begun and have not come back in their time.
     pub stuck: u32,
+    /// What became of its promise not to block, where it gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonblocking: Option<Nonblocking>,
 }
 
 impl Plugin {
@@ -317,6 +321,7 @@ impl Plugin {
             running: 0,
             waiting: 0,
             stuck: 0,
+            nonblocking: None,
         };
         let current = self.current.load();
         let Some(generation) = current.as_ref() else {
@@ -332,7 +337,10 @@ impl Plugin {
             health.health = Health::Stuck { calls };
         }
         match &generation.backend {
-            Backend::Native(native) => (health.running, health.waiting) = native.load(),
+            Backend::Native(native) => {
+                (health.running, health.waiting) = native.load();
+                health.nonblocking = native.nonblocking();
+            }
             Backend::Process(process) => {
                 health.process = true;
                 if let Some(why) = process.starting() {

@@ -85,7 +85,10 @@ impl Probe {
         };
         let told = out.lines().rev().find_map(|line| line.strip_prefix(MARK));
         match told.map(|line| read::<Told>(line.as_bytes())) {
-            Some(Ok(Told::Manifest(manifest))) => Ok(manifest),
+            Some(Ok(Told::Manifest(manifest))) => {
+                manifest.check().map_err(Refusal::Fault)?;
+                Ok(manifest)
+            }
             Some(Ok(Told::Refused(why))) => Err(failed(why)),
             Some(Err(why)) => Err(failed(why)),
             None => Err(failed(match status {
@@ -180,7 +183,7 @@ pub fn child(path: &Path) -> ! {
     limit(Resource::Cpu, 20);
     limit(Resource::As, 8 << 30);
     let told = match Images::new(1).load(path) {
-        Ok(table) => match manifest(&table, 1 << 20) {
+        Ok(table) => match unchecked(&table, 1 << 20) {
             Ok(manifest) => Told::Manifest(manifest),
             Err(refusal) => Told::Refused(refusal.to_string()),
         },
@@ -195,6 +198,14 @@ pub fn child(path: &Path) -> ! {
 
 /// Asks a table for its manifest and checks it.
 pub(crate) fn manifest(table: &Table, most: usize) -> Result<Manifest, Refusal> {
+    let manifest = unchecked(table, most)?;
+    manifest.check().map_err(Refusal::Fault)?;
+    Ok(manifest)
+}
+
+/// What a table says of itself, whatever it is: the child leaves it to the server to judge, which
+/// says what is wrong in both languages.
+fn unchecked(table: &Table, most: usize) -> Result<Manifest, Refusal> {
     let failed = |why: String| Refusal::Manifest { why };
     let answer = table.manifest();
     if answer.code() != code::OK {
@@ -204,7 +215,5 @@ pub(crate) fn manifest(table: &Table, most: usize) -> Result<Manifest, Refusal> 
         )));
     }
     let body = answer.body(most).map_err(|why| failed(why.to_string()))?;
-    let manifest: Manifest = read(body).map_err(failed)?;
-    manifest.check().map_err(Refusal::Fault)?;
-    Ok(manifest)
+    read(body).map_err(failed)
 }

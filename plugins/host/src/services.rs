@@ -16,7 +16,7 @@ use tandem_plugin_abi::{code, level, services};
 use tandem_plugin_sdk::{Error, wire::read};
 use tokio::runtime::Handle;
 
-use crate::Limits;
+use crate::{Limits, promise::may_wait};
 
 /// What stands behind all plugins. The server implements it: `inbox.accept`, `inbox.reply_within`,
 /// `receipt.update`, `kv.get`, `kv.put`.
@@ -198,6 +198,11 @@ impl NativeAccess {
         } else {
             read(params).map_err(ServiceError::BadInput)?
         };
+        // On a thread of the runtime the answer could not even be worked on.
+        if !may_wait() {
+            let why = "a plugin that promises not to block may not ask during a call";
+            return Err(ServiceError::Failed(Error::new("nonblocking", why)));
+        }
         let place = self.0.place()?;
         let (tell, told) = mpsc::sync_channel(1);
         let (access, method) = (self.0.clone(), method.to_owned());

@@ -56,6 +56,12 @@ pub(crate) enum NotTaken {
     Closed,
 }
 
+/// A place for a job that is done by whoever wants it done. Dropping it gives the place back.
+pub(crate) struct Entered<'t> {
+    shared: &'t Shared,
+    number: u64,
+}
+
 /// A job that was handed over. Dropping it gives the job up, unless it came back.
 pub(crate) struct Ticket {
     shared: Arc<Shared>,
@@ -86,8 +92,7 @@ impl Threads {
         if blocked || state.queue.len() >= self.0.queue {
             return Err(NotTaken::Busy);
         }
-        let number = state.next;
-        state.next += 1;
+        let number = state.number();
         state.queue.push_back(Job {
             number,
             run: Box::new(run),
@@ -103,6 +108,23 @@ impl Threads {
             number,
             over: false,
         })
+    }
+
+    /// A place among the jobs for one that the caller does itself; `None` when all are taken.
+    pub(crate) fn enter(&self) -> Result<Option<Entered<'_>>, NotTaken> {
+        let mut state = self.0.state();
+        if state.closed {
+            return Err(NotTaken::Closed);
+        }
+        if !state.queue.is_empty() || !self.0.has_place(&state) {
+            return Ok(None);
+        }
+        let number = state.number();
+        state.running.push((number, true));
+        Ok(Some(Entered {
+            shared: &self.0,
+            number,
+        }))
     }
 
     /// Jobs that were given up on and have not come back.
@@ -143,6 +165,12 @@ impl Drop for Threads {
 }
 
 impl State {
+    fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
     fn stuck(&self) -> u32 {
         let stuck = self.running.iter().filter(|(_, awaited)| !awaited).count();
         u32::try_from(stuck).unwrap_or(u32::MAX)
@@ -160,6 +188,19 @@ impl Shared {
         match self.serial {
             true => self.limit,
             false => self.limit.saturating_add(state.stuck()),
+        }
+    }
+
+    /// Whether one more job may run. Threads alone never run too many; beside jobs that callers do
+    /// themselves they wait.
+    fn has_place(&self, state: &State) -> bool {
+        state.running.len() < self.most(state) as usize
+    }
+
+    fn ended(&self, state: &mut State, number: u64) {
+        state.running.retain(|(running, _)| *running != number);
+        if state.running.is_empty() && state.queue.is_empty() {
+            self.idle.notify_waiters();
         }
     }
 
@@ -185,22 +226,21 @@ impl Shared {
     fn work(&self) {
         let mut state = self.state();
         loop {
-            if let Some(job) = state.queue.pop_front() {
+            if self.has_place(&state)
+                && let Some(job) = state.queue.pop_front()
+            {
                 state.running.push((job.number, true));
                 drop(state);
                 // A panic of ours must not lose the thread's place in the count.
                 let _ = catch_unwind(AssertUnwindSafe(job.run));
                 state = self.state();
-                state.running.retain(|(number, _)| *number != job.number);
-                if state.running.is_empty() && state.queue.is_empty() {
-                    self.idle.notify_waiters();
-                }
+                self.ended(&mut state, job.number);
                 if state.threads > self.most(&state) {
                     break;
                 }
                 continue;
             }
-            if state.closed {
+            if state.closed && state.queue.is_empty() {
                 break;
             }
             state.waiting += 1;
@@ -245,6 +285,7 @@ impl Ticket {
             *awaited = false;
             // Somebody may be waiting for a thread that is now replaced.
             self.shared.staff(&mut state);
+            self.shared.work.notify_one();
         }
         true
     }
@@ -254,6 +295,16 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.over {
             self.abandon();
+        }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        self.shared.ended(&mut state, self.number);
+        if !state.queue.is_empty() {
+            self.shared.work.notify_one();
         }
     }
 }
@@ -347,6 +398,22 @@ mod tests {
         threads.drained().await;
         assert!(never_begun.recv().is_err());
         assert!(threads.submit(|| ()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_does_its_job_itself_counts_as_any_other() {
+        let threads = Threads::new("test", 1, false, 4);
+        let entered = threads.enter().unwrap().unwrap();
+        assert!(threads.enter().unwrap().is_none(), "the place is taken");
+        let (waiting, begun, go) = gated(&threads);
+        assert_eq!(threads.load(), (1, 1), "a thread waits for the place");
+        threads.close();
+        assert_eq!(threads.enter().err(), Some(NotTaken::Closed));
+        drop(entered);
+        begun.recv().unwrap();
+        go.send(()).unwrap();
+        threads.drained().await;
+        waiting.came_back();
     }
 
     #[tokio::test]

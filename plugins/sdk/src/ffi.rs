@@ -11,6 +11,9 @@ use crate::{
     wire::read,
 };
 
+/// Bytes of the host's table in version 1.0, which every plugin of this major version can do with.
+const FIRST_HOST_SIZE: usize = 8 + 3 * size_of::<usize>();
+
 /// A plugin with its methods. Implemented by `export_plugin!`.
 pub trait Exported: Plugin {
     fn methods() -> &'static Methods<Self>;
@@ -185,7 +188,7 @@ impl HostRef {
         let Some(host) = (unsafe { api.as_ref() }) else {
             return Err("there is no host".to_owned());
         };
-        if host.abi_major != ABI_MAJOR || (host.size as usize) < size_of::<HostApi>() {
+        if host.abi_major != ABI_MAJOR || (host.size as usize) < FIRST_HOST_SIZE {
             return Err(format!(
                 "the host is made for version {}.{} of the ABI, this plugin for {ABI_MAJOR}.x",
                 host.abi_major, host.abi_minor

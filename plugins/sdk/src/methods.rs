@@ -101,6 +101,7 @@ impl<P: Plugin> Methods<P> {
             version,
             config,
             serial,
+            nonblocking,
             concurrency,
         } = self.about.clone();
         Manifest {
@@ -113,6 +114,7 @@ impl<P: Plugin> Methods<P> {
                 .map(|kind| (kind.name().to_owned(), 1))
                 .collect(),
             serial,
+            nonblocking,
             concurrency,
             config,
             methods: self

@@ -31,6 +31,7 @@ pub struct About {
     pub(crate) version: String,
     pub(crate) config: Option<Value>,
     pub(crate) serial: bool,
+    pub(crate) nonblocking: bool,
     pub(crate) concurrency: Option<u32>,
 }
 
@@ -43,6 +44,7 @@ impl About {
             version: version.to_owned(),
             config: None,
             serial: false,
+            nonblocking: false,
             concurrency: None,
         }
     }
@@ -58,6 +60,17 @@ impl About {
     #[must_use]
     pub fn serial(mut self) -> Self {
         self.serial = true;
+        self
+    }
+
+    /// Promises that every call returns within a millisecond, asks the host for nothing but its log
+    /// and needs little stack: it is then made on the server's own task, without the hop to a thread
+    /// of the plugin's. Calls are measured; a plugin that breaks the promise loses it. One that
+    /// never returns takes a thread of the server with it. A channel's `run` and `stop` are not
+    /// meant. A serial plugin keeps its thread.
+    #[must_use]
+    pub fn nonblocking(mut self) -> Self {
+        self.nonblocking = true;
         self
     }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// What the other side says.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Message {
+pub enum Message {
     /// It asks for something; without an id it wants no answer.
     Asks {
         id: Option<Value>,
@@ -35,7 +35,7 @@ struct Shape {
 }
 
 /// Reads one line.
-pub(crate) fn parse(line: &[u8]) -> Result<Message, String> {
+pub fn parse(line: &[u8]) -> Result<Message, String> {
     let Shape {
         id,
         method,
@@ -65,7 +65,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<Message, String> {
 }
 
 /// The next line without its end; `None` at the end.
-pub(crate) async fn next(
+pub async fn next(
     from: &mut (impl AsyncBufRead + Unpin),
     most: usize,
 ) -> Result<Option<Vec<u8>>, String> {

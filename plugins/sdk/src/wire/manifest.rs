@@ -19,6 +19,9 @@ pub struct Manifest {
     /// One call at a time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub serial: bool,
+    /// Every call returns within a millisecond, asks the host for nothing and needs little stack.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nonblocking: bool,
     /// How many calls at once are useful.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
