@@ -55,6 +55,9 @@ pub enum ApiError {
     /// A pack that cannot be loaded; the one before stays.
     #[error("the pack was not loaded; the version before stays")]
     Refused(Value),
+    /// A plugin that cannot be loaded; the one before stays.
+    #[error("the plugin was not loaded; the one before goes on")]
+    PluginRefused(Value),
     #[error("too many {0} at the same time")]
     TooMany(&'static str),
     #[error("the server cannot do this right now")]
@@ -106,7 +109,9 @@ impl ApiError {
             Self::BadJson(_) => StatusCode::BAD_REQUEST,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } | Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Invalid { .. } | Self::Refused(_) | Self::PluginRefused(_) => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
             Self::Illegal(_) | Self::Superseded(_) | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
@@ -134,6 +139,7 @@ impl ApiError {
             Self::Conflict { code, .. } => code,
             Self::Precondition => "precondition_failed",
             Self::Refused(_) => "pack_refused",
+            Self::PluginRefused(_) => "plugin_refused",
             Self::TooMany(_) => "too_many",
             Self::Unavailable(_) => "unavailable",
             Self::Full(_) => "full",
@@ -153,6 +159,7 @@ impl ApiError {
             })),
             Self::Superseded(newer) => Some(json!({"conversation": newer})),
             Self::Refused(problems) => Some(json!({"problems": problems})),
+            Self::PluginRefused(why) => Some(why.clone()),
             _ => None,
         }
     }

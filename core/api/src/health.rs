@@ -12,7 +12,11 @@ use serde::Serialize;
 use tandem_domain::store::StoreError;
 use utoipa::ToSchema;
 
-use crate::{ApiState, error::ApiError};
+use crate::{
+    ApiState,
+    error::ApiError,
+    plugins::{self, Unwell},
+};
 
 /// How long one look at the store counts: anybody may ask, and each look writes.
 const KEPT: Duration = Duration::from_secs(1);
@@ -23,12 +27,23 @@ const PING: Duration = Duration::from_secs(3);
 pub(crate) struct Health {
     /// `ok`, else what is the matter: `disk_full`, `store`, `stopping`.
     status: &'static str,
+    /// Plugins that do not work as they should: the server does all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    plugins: Vec<Unwell>,
+}
+
+impl Health {
+    fn only(status: &'static str) -> Self {
+        let plugins = Vec::new();
+        Self { status, plugins }
+    }
 }
 
 /// Whether the process is alive.
 #[utoipa::path(get, path = "/healthz", operation_id = "getLiveness", tag = "health", responses((status = 200, body = Health)))]
 pub(crate) async fn live() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health::only("ok"))
 }
 
 /// Whether requests can be served: the store takes a write, and nothing is stopping.
@@ -44,7 +59,8 @@ pub(crate) async fn ready(State(state): State<ApiState>) -> Response {
         "ok" => StatusCode::OK,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (code, Json(Health { status })).into_response()
+    let plugins = plugins::unwell(&state);
+    (code, Json(Health { status, plugins })).into_response()
 }
 
 async fn store_says(state: &ApiState) -> &'static str {

@@ -6,7 +6,7 @@
 //! * `frame` – ids, time limit, headers and metrics around every request; `extract` – reading
 //!   what comes in;
 //! * [`conversations`], [`messages`], [`contacts`], [`tickets`], [`dead_letters`], [`accounts`], [`files`],
-//!   [`events`], [`stream`], [`packs`], [`understanding`], [`health`] – the endpoints; [`view`] – what they show;
+//!   [`events`], [`stream`], [`packs`], [`plugins`], [`understanding`], [`health`] – the endpoints; [`view`] – what they show;
 //! * [`openapi`] – the description, made from the same routes.
 
 pub mod auth;
@@ -25,6 +25,7 @@ mod frame;
 mod health;
 mod messages;
 pub mod packs;
+pub mod plugins;
 mod routes;
 mod stream;
 mod tickets;
@@ -40,6 +41,7 @@ use tokio::sync::{Mutex, Semaphore};
 pub use auth::Token;
 pub use error::ApiError;
 pub use packs::{Problem, Reload, ReloadOutcome, Reloads};
+pub use plugins::{Images, NoPlugins, PluginReload, PluginState, PluginView, Plugins};
 pub use routes::{openapi, router};
 pub use scope::Scope;
 
@@ -80,6 +82,7 @@ struct Inner {
     config: ApiConfig,
     tokens: Vec<Arc<Token>>,
     reloads: Arc<dyn Reloads>,
+    plugins: Arc<dyn Plugins>,
     metrics: RenderMetrics,
     stop: Stop,
     streams: Arc<Semaphore>,
@@ -94,6 +97,7 @@ impl ApiState {
         engine: Engine,
         config: ApiConfig,
         reloads: Arc<dyn Reloads>,
+        plugins: Arc<dyn Plugins>,
         metrics: RenderMetrics,
         stop: Stop,
     ) -> Self {
@@ -103,6 +107,7 @@ impl ApiState {
             streams: Arc::new(Semaphore::new(config.streams)),
             config,
             reloads,
+            plugins,
             metrics,
             stop,
             last_look: Mutex::new(None),
@@ -127,6 +132,10 @@ impl ApiState {
 
     pub(crate) fn reloads(&self) -> &dyn Reloads {
         &*self.0.reloads
+    }
+
+    pub(crate) fn plugins(&self) -> &dyn Plugins {
+        &*self.0.plugins
     }
 
     pub(crate) fn metrics(&self) -> String {

@@ -21,7 +21,7 @@ use crate::{
     auth::{self, Access},
     contacts, conversations, dead_letters,
     error::{ApiError, ErrorBody},
-    events, files, frame, health, messages, packs,
+    events, files, frame, health, messages, packs, plugins,
     scope::Scope,
     stream, tickets, understanding,
 };
@@ -133,6 +133,10 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
         .routes(scoped(routes!(stream::open), Scope::EventsRead))
         .routes(scoped(routes!(packs::list), Scope::PacksRead))
         .routes(scoped(routes!(packs::reload), Scope::PacksWrite))
+        .routes(scoped(routes!(plugins::list), Scope::PluginsRead))
+        .routes(scoped(routes!(plugins::reload), Scope::PluginsWrite))
+        .routes(scoped(routes!(plugins::disable), Scope::PluginsWrite))
+        .routes(scoped(routes!(plugins::enable), Scope::PluginsWrite))
         .routes(scoped(routes!(understanding::explain), Scope::PacksRead))
 }
 

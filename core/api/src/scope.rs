@@ -41,6 +41,12 @@ pub enum Scope {
     /// Load the pack again.
     #[serde(rename = "packs:write")]
     PacksWrite,
+    /// See how the server's plugins stand.
+    #[serde(rename = "plugins:read")]
+    PluginsRead,
+    /// Load a plugin again, switch it off and on, for all workspaces.
+    #[serde(rename = "plugins:write")]
+    PluginsWrite,
     #[serde(rename = "metrics")]
     Metrics,
     /// Everything, within the token's workspace.
@@ -49,7 +55,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ConversationsRead,
         Self::ConversationsWrite,
         Self::ConversationsImpersonate,
@@ -57,6 +63,8 @@ impl Scope {
         Self::EventsWrite,
         Self::PacksRead,
         Self::PacksWrite,
+        Self::PluginsRead,
+        Self::PluginsWrite,
         Self::Metrics,
         Self::Admin,
     ];
@@ -72,6 +80,8 @@ impl Scope {
             Self::EventsWrite => "events:write",
             Self::PacksRead => "packs:read",
             Self::PacksWrite => "packs:write",
+            Self::PluginsRead => "plugins:read",
+            Self::PluginsWrite => "plugins:write",
             Self::Metrics => "metrics",
             Self::Admin => "admin",
         }

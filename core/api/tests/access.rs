@@ -61,6 +61,7 @@ fn the_description_names_every_route() {
         "GET /api/v1/files/{id}: conversations:read",
         "GET /api/v1/openapi.json: any token",
         "GET /api/v1/packs: packs:read",
+        "GET /api/v1/plugins: plugins:read",
         "GET /api/v1/tickets: conversations:read",
         "GET /healthz: open",
         "GET /metrics: metrics",
@@ -72,6 +73,9 @@ fn the_description_names_every_route() {
         "POST /api/v1/dead-letters/{id}/resend: conversations:write",
         "POST /api/v1/events: events:write",
         "POST /api/v1/packs/reload: packs:write",
+        "POST /api/v1/plugins/{name}/disable: plugins:write",
+        "POST /api/v1/plugins/{name}/enable: plugins:write",
+        "POST /api/v1/plugins/{name}/reload: plugins:write",
         "POST /api/v1/understanding/explain: packs:read",
     ];
     assert_eq!(named, wanted);

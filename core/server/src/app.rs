@@ -16,7 +16,7 @@ use tandem_channel_web::WebChannel;
 use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
 use tandem_engine::{
     Engine, Parts, Site,
-    actions::{NoPlugins, Runner, Tools, http::Web},
+    actions::{Runner, Tools, http::Web},
     files::Files,
     packs::PackSet,
 };
@@ -26,6 +26,7 @@ use crate::{
     channels::Kinds,
     config::{Config, Environment, Other},
     listen::{self, Bounds},
+    plugins::{PluginServices, PluginSet, action::PluginAction, report::Report},
     reload::{Reloader, Reloaders, Saves},
 };
 
@@ -49,13 +50,15 @@ pub struct App {
     store: Arc<dyn Store>,
     reloads: Arc<Reloaders>,
     scripts: Opened,
+    plugins: Arc<PluginSet>,
     remember: Duration,
     bounds: Bounds,
     stop: Stop,
 }
 
 impl App {
-    /// Opens the store, loads the packs and connects the channels. Nothing listens yet.
+    /// Opens the store, loads the packs and the plugins and connects the channels. Nothing listens
+    /// yet.
     ///
     /// # Errors
     /// When anything of it cannot be had, with what to do about it.
@@ -91,18 +94,24 @@ impl App {
 
         let mut sites = Vec::new();
         let mut packs = HashMap::new();
-        let mut reloads = HashMap::new();
         for (name, workspace) in &config.workspaces {
             let id = WorkspaceId::new(name);
-            let (set, reloader) =
-                open_pack(&id, &workspace.pack, store.clone(), trainer.clone()).await?;
+            let set = open_pack(&id, &workspace.pack, store.clone(), trainer.clone()).await?;
             packs.insert(id.clone(), set.clone());
-            reloads.insert(id.clone(), reloader);
             sites.push(Site {
                 workspace: id,
                 packs: set,
             });
         }
+        let services = Arc::new(PluginServices::new(store.clone()));
+        let plugins = PluginSet::open(config, environment, services).await?;
+        let reloads = config.workspaces.iter().filter_map(|(name, workspace)| {
+            let id = WorkspaceId::new(name);
+            let set = packs.get(&id)?.clone();
+            let reloader = Reloader::new(workspace.pack.clone(), set, plugins.clone());
+            Some((id, Arc::new(reloader)))
+        });
+        let reloads = Arc::new(Reloaders(reloads.collect()));
         let lookup = {
             let environment = environment.clone();
             Arc::new(move |name: &str| environment.get(name).map(str::to_owned))
@@ -123,7 +132,7 @@ impl App {
                 store: store.clone(),
                 web,
                 scripts: tandem_lua::Runner::new(SCRIPTS),
-                plugins: Arc::new(NoPlugins),
+                plugins: Arc::new(PluginAction(plugins.clone())),
             },
         );
         let engine = Engine::new(Parts {
@@ -178,12 +187,12 @@ impl App {
                 router = router.merge(connect(&engine, identity, channel, &stop));
             }
         }
-        let reloads = Arc::new(Reloaders(reloads));
         let metrics = crate::metrics::install();
         let state = ApiState::new(
             engine.clone(),
             config.api(environment)?,
             reloads.clone(),
+            Arc::new(Report(plugins.clone())),
             metrics,
             stop.clone(),
         );
@@ -194,6 +203,7 @@ impl App {
             store,
             reloads,
             scripts,
+            plugins,
             remember: config.limits.remember.0,
             bounds: Bounds {
                 idle: config.server.idle_timeout.0,
@@ -226,6 +236,7 @@ impl App {
             });
         }
         watch_scripts(self.scripts.all(), &self.stop);
+        self.plugins.watch(&self.stop);
         let purge = {
             let (store, remember, stop) = (self.store.clone(), self.remember, self.stop.child());
             let engine = self.engine.clone();
@@ -246,6 +257,8 @@ impl App {
         })
         .await;
         self.engine.shutdown().await;
+        // Nothing calls them any more, and what they flushed was taken.
+        self.plugins.shutdown().await;
         purge.abort();
         Ok(())
     }
@@ -312,7 +325,7 @@ async fn open_pack(
     folder: &Path,
     store: Arc<dyn Store>,
     trainer: Arc<dyn Trainer>,
-) -> anyhow::Result<(Arc<PackSet>, Arc<Reloader>)> {
+) -> anyhow::Result<Arc<PackSet>> {
     let path = folder.to_path_buf();
     let loaded = tokio::task::spawn_blocking(move || tandem_flow::load::load_dir(&path))
         .await
@@ -327,7 +340,5 @@ async fn open_pack(
     let set = PackSet::open(workspace.clone(), store, trainer, pack)
         .await
         .with_context(|| format!("the pack in {} cannot be opened", folder.display()))?;
-    let set = Arc::new(set);
-    let reloader = Reloader::new(folder.to_path_buf(), set.clone());
-    Ok((set, Arc::new(reloader)))
+    Ok(Arc::new(set))
 }

@@ -3,6 +3,7 @@
 //! * [`cli`] – the commands, one file each;
 //! * [`config`] – settings; [`app`] – the house put together from them; `listen` – connections;
 //! * [`embedding`] – the model an operator may add;
+//! * [`plugins`] – what joins the server without being part of it;
 //! * [`reload`] – packs swapped as they are saved;
 //! * [`shop`] – the demo shop; [`lang`], [`logging`], [`metrics`] – small things all share.
 
@@ -15,6 +16,7 @@ pub mod lang;
 mod listen;
 pub mod logging;
 pub mod metrics;
+pub mod plugins;
 pub mod reload;
 pub mod shop;
 

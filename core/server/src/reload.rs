@@ -20,6 +20,8 @@ use tandem_flow::{
 };
 use tokio::sync::mpsc;
 
+use crate::plugins::PluginSet;
+
 /// Editors save in several steps; a reload waits until they are through.
 const QUIET: Duration = Duration::from_millis(150);
 
@@ -27,6 +29,8 @@ const QUIET: Duration = Duration::from_millis(150);
 pub struct Reloader {
     folder: PathBuf,
     packs: Arc<PackSet>,
+    /// What the pack expects of them may be another with it.
+    plugins: Arc<PluginSet>,
     last: Mutex<Option<Reload>>,
     /// One reload at a time.
     busy: tokio::sync::Mutex<()>,
@@ -34,10 +38,11 @@ pub struct Reloader {
 
 impl Reloader {
     #[must_use]
-    pub fn new(folder: PathBuf, packs: Arc<PackSet>) -> Self {
+    pub fn new(folder: PathBuf, packs: Arc<PackSet>, plugins: Arc<PluginSet>) -> Self {
         Self {
             folder,
             packs,
+            plugins,
             last: Mutex::default(),
             busy: tokio::sync::Mutex::default(),
         }
@@ -75,6 +80,9 @@ impl Reloader {
             }
         };
         self.report(&reload);
+        if reload.outcome == ReloadOutcome::Swapped {
+            self.plugins.compare();
+        }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload.clone());
         reload
     }

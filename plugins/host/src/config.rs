@@ -38,6 +38,23 @@ pub struct PluginConfig {
     pub memory_mb: Option<u64>,
 }
 
+impl PluginConfig {
+    /// One of this name without anything else: neither `path` nor `command` yet.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: None,
+            command: None,
+            config: no_config(),
+            kinds: None,
+            concurrency: None,
+            timeout_ms: None,
+            memory_mb: None,
+        }
+    }
+}
+
 fn no_config() -> Value {
     Value::Object(serde_json::Map::new())
 }

@@ -119,7 +119,15 @@ impl Gate {
         };
     }
 
-    /// Forgets all failures.
+    /// Forgets all failures; switched off by hand it stays off.
+    pub fn forget(&self) {
+        let mut state = self.state();
+        if !matches!(state.closed, Closed::ByHand { .. }) {
+            *state = State::default();
+        }
+    }
+
+    /// Forgets all failures, and switches it on.
     pub fn enable(&self) {
         *self.state() = State::default();
     }
@@ -281,6 +289,7 @@ mod tests {
         let before = gate.admit().unwrap();
         gate.disable("maintenance");
         before.ended(&Ok(()));
+        gate.forget();
         assert_eq!(
             gate.admit().unwrap_err(),
             PluginError::Disabled("maintenance".into())

@@ -62,4 +62,7 @@ pub use probe::Probe;
 pub use promise::Nonblocking;
 pub use refusal::Refusal;
 pub use services::{NoServices, ServiceError, Services};
-pub use tandem_plugin_sdk::wire::{Kind, Manifest, Meta, MethodSpec};
+pub use tandem_plugin_sdk::{
+    Error,
+    wire::{Kind, Manifest, Meta, MethodSpec, manifest},
+};

@@ -124,6 +124,17 @@ impl Plugin {
         current.as_ref().is_some_and(|g| g.manifest.offers(kind))
     }
 
+    /// How long a call may take where its caller does not say; `None` where nobody says.
+    #[must_use]
+    pub fn time_for(&self, method: &str) -> Option<Duration> {
+        let current = self.current.load();
+        let generation = current.as_ref()?;
+        let spec = generation.manifest.methods.get(method)?;
+        generation
+            .timeout
+            .or(spec.timeout_ms.map(Duration::from_millis))
+    }
+
     /// Calls a method. It takes at most `limit`; where that is not given, what the configuration,
     /// else the method, else the server says. `channel.run` runs until it ends.
     ///
@@ -254,8 +265,8 @@ impl Plugin {
     }
 
     /// Loads it anew from its file, and ends what was loaded before. Calls under way come back from
-    /// the old one; new ones go to the new one at once. With `config`, also with another
-    /// configuration; the name stays.
+    /// the old one; new ones go to the new one at once. Its failures are forgotten; what was switched
+    /// off by hand stays off. With `config`, also with another configuration; the name stays.
     ///
     /// # Errors
     /// When the new one is refused: the old one goes on as if nothing had been asked.
@@ -267,7 +278,7 @@ impl Plugin {
         *change = config;
         let old = self.current.swap(Some(Arc::new(generation)));
         self.loads.fetch_add(1, Ordering::Relaxed);
-        self.gate.enable();
+        self.gate.forget();
         match old {
             Some(old) => Ok(self.retire(old).await),
             None => Ok(Retired::Destroyed),

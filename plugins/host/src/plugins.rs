@@ -127,6 +127,25 @@ impl Plugins {
         }
     }
 
+    /// What a configured plugin is, library or program, without giving it its configuration. The
+    /// configuration is held against it by [`misfits`](crate::schema::misfits).
+    ///
+    /// # Errors
+    /// As [`load`](Self::load) would say before that.
+    pub async fn look(&self, config: &PluginConfig) -> Result<Manifest, Refusal> {
+        let manifest = match (&config.path, &config.command) {
+            (Some(path), None) => self.inspect(path).await?,
+            (None, Some(_)) => {
+                let start = self.loader.start(config)?;
+                Process::look(start, &self.loader.config.limits).await?
+            }
+            _ => return Err(Refusal::PathOrCommand),
+        };
+        allowed(config, &manifest)?;
+        Schemas::of(&manifest)?;
+        Ok(manifest)
+    }
+
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
         self.known().by_name.get(name).cloned()
@@ -298,20 +317,25 @@ impl Loader {
     }
 
     async fn process(&self, config: &PluginConfig) -> Result<(Manifest, Backend), Refusal> {
-        let command = config.command.clone().unwrap_or_default();
-        let folder = self.program(&command)?;
-        let start = Start {
-            name: config.name.clone(),
-            command,
-            folder,
-            config: config.config.clone(),
-            memory_mb: config.memory_mb.unwrap_or(self.config.limits.memory_mb),
-        };
+        let start = self.start(config)?;
         let services = self.services.clone();
         let agree = |manifest: &Manifest| self.agree(config, manifest);
         let (process, manifest) =
             Process::start(start, services, &self.config.limits, agree).await?;
         Ok((manifest, Backend::Process(process)))
+    }
+
+    /// How a command is started.
+    fn start(&self, config: &PluginConfig) -> Result<Start, Refusal> {
+        let command = config.command.clone().unwrap_or_default();
+        let folder = self.program(&command)?;
+        Ok(Start {
+            name: config.name.clone(),
+            command,
+            folder,
+            config: config.config.clone(),
+            memory_mb: config.memory_mb.unwrap_or(self.config.limits.memory_mb),
+        })
     }
 
     /// The folder of the file a command runs: the program itself, or what an interpreter is given.
@@ -338,13 +362,7 @@ impl Loader {
 
     /// Whether the configuration and the manifest go together; how many calls at once then.
     fn agree(&self, config: &PluginConfig, manifest: &Manifest) -> Result<u32, Refusal> {
-        if let Some(allowed) = &config.kinds {
-            let offered = Kind::ALL.into_iter().filter(|kind| manifest.offers(*kind));
-            let mut others = offered.filter(|kind| !allowed.contains(kind));
-            if let Some(kind) = others.next() {
-                return Err(Refusal::KindNotAllowed(kind));
-            }
-        }
+        allowed(config, manifest)?;
         Schemas::of(manifest)?;
         check_config(manifest, &config.config)?;
         if manifest.serial {
@@ -354,5 +372,18 @@ impl Loader {
             .concurrency
             .unwrap_or(self.config.limits.concurrency);
         Ok(config.concurrency.unwrap_or(useful).min(useful).max(1))
+    }
+}
+
+/// Whether it offers no kind but those the configuration allows.
+fn allowed(config: &PluginConfig, manifest: &Manifest) -> Result<(), Refusal> {
+    let Some(allowed) = &config.kinds else {
+        return Ok(());
+    };
+    let offered = Kind::ALL.into_iter().filter(|kind| manifest.offers(*kind));
+    let mut others = offered.filter(|kind| !allowed.contains(kind));
+    match others.next() {
+        Some(kind) => Err(Refusal::KindNotAllowed(kind)),
+        None => Ok(()),
     }
 }

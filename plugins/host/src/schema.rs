@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::Validator;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tandem_plugin_sdk::wire::Manifest;
 
@@ -75,6 +75,66 @@ pub fn check_config(manifest: &Manifest, config: &Value) -> Result<(), Refusal> 
     }
 }
 
+/// One place where a configuration does not fit a plugin's schema of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Keys and indexes from the configuration's root.
+    pub path: Vec<String>,
+    pub what: Mismatch,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The plugin knows no such setting: the last step of the path.
+    Unknown,
+    /// This one is missing there.
+    Missing(String),
+    /// In the schema's own words, without the value.
+    Other(String),
+}
+
+/// Every place where a configuration does not fit the plugin's schema of it, for those who can show
+/// where it was written.
+///
+/// # Errors
+/// When the schema is none.
+pub fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>, Refusal> {
+    let Some(schema) = &manifest.config else {
+        return Ok(Vec::new());
+    };
+    let schema = compile("config", "", schema)?;
+    let mut found = Vec::new();
+    for error in schema.iter_errors(config).take(MISFITS) {
+        let pointer = error.instance_path().as_str();
+        let path: Vec<String> = pointer
+            .split('/')
+            .skip(1)
+            .map(|step| step.replace("~1", "/").replace("~0", "~"))
+            .collect();
+        match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+                found.extend(unexpected.iter().map(|key| Misfit {
+                    path: path.iter().chain([key]).cloned().collect(),
+                    what: Mismatch::Unknown,
+                }));
+            }
+            ValidationErrorKind::Required { property } => found.push(Misfit {
+                path,
+                what: Mismatch::Missing(property.as_str().unwrap_or_default().to_owned()),
+            }),
+            _ => found.push(Misfit {
+                path,
+                what: Mismatch::Other(short(&error.masked().to_string())),
+            }),
+        }
+    }
+    Ok(found)
+}
+
+/// Misfits told at once.
+const MISFITS: usize = 50;
+
 fn compile(name: &str, what: &str, schema: &Value) -> Result<Validator, Refusal> {
     jsonschema::validator_for(schema).map_err(|why| Refusal::Schema {
         place: format!("`{name}` {what}").trim_end().to_owned(),
@@ -124,6 +184,21 @@ mod tests {
         assert!(wrong.to_string().contains("`config/token`"), "{wrong}");
         assert!(!wrong.to_string().contains("477123"), "{wrong}");
         assert!(wrong.zh().contains("配置"));
+    }
+
+    #[test]
+    fn every_misfit_has_its_path() {
+        let config = json!({"tokn": "x", "token": 7});
+        let mut found = misfits(&manifest(), &config).unwrap();
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        let [missing, token, unknown] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(missing.what, Mismatch::Missing("url".into()));
+        assert_eq!(missing.path, Vec::<String>::new());
+        assert!(matches!(&token.what, Mismatch::Other(why) if why.contains("string")));
+        assert_eq!(unknown.path, ["tokn"]);
+        assert_eq!(unknown.what, Mismatch::Unknown);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use axum::{
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tandem_api::{
-    ApiConfig, ApiState, Problem, Reload, ReloadOutcome, Reloads, Scope, Token, router,
+    ApiConfig, ApiState, Images, PluginState, PluginView, Plugins, Problem, Reload, ReloadOutcome,
+    Reloads, Scope, Token, router,
 };
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel, ChannelError, Inbox, Stop};
@@ -70,6 +71,7 @@ pub struct Bench {
     /// The inbox of `mail`, whose platform refuses everything.
     pub mail: Inbox,
     pub reloads: Arc<Pretend>,
+    pub plugins: Arc<Parcel>,
     _folder: TempDir,
 }
 
@@ -155,6 +157,7 @@ pub async fn build(config: ApiConfig, behaviour: Config, options: SqliteOptions)
     let mail = connect("default", "mail", Arc::new(Refusing));
     engine.start().await.unwrap();
     let reloads = Arc::new(Pretend::default());
+    let plugins = Arc::new(Parcel::default());
     let stop = Stop::new();
     let app = router(ApiState::new(
         engine.clone(),
@@ -163,6 +166,7 @@ pub async fn build(config: ApiConfig, behaviour: Config, options: SqliteOptions)
             ..config
         },
         reloads.clone(),
+        plugins.clone(),
         Arc::new(|| "# figures\n".to_owned()),
         stop.clone(),
     ));
@@ -174,6 +178,7 @@ pub async fn build(config: ApiConfig, behaviour: Config, options: SqliteOptions)
         rival,
         mail,
         reloads,
+        plugins,
         _folder: folder,
     }
 }
@@ -468,5 +473,59 @@ impl Reloads for Pretend {
         };
         *self.last.lock().unwrap() = Some(reload.clone());
         reload
+    }
+}
+
+/// One plugin, `parcel`, whose reload is refused where it is told so.
+#[derive(Default)]
+pub struct Parcel {
+    pub refuse: Mutex<bool>,
+    off_by: Mutex<Option<String>>,
+}
+
+#[async_trait]
+impl Plugins for Parcel {
+    fn list(&self) -> Vec<PluginView> {
+        let off_by = self.off_by.lock().unwrap().clone();
+        vec![PluginView {
+            name: "parcel".to_owned(),
+            version: Some("0.3.0".to_owned()),
+            kinds: vec!["action".to_owned()],
+            process: false,
+            state: match off_by {
+                Some(_) => PluginState::Disabled,
+                None => PluginState::Ok,
+            },
+            why: off_by.map(|by| Text([(Locale::new("en"), by)].into())),
+            loads: 1,
+            calls: 7,
+            faults: 0,
+            running: 0,
+            waiting: 0,
+            stuck: 0,
+            last_load: None,
+            warnings: Vec::new(),
+        }]
+    }
+
+    fn images(&self) -> Images {
+        Images {
+            loaded: 1,
+            most: 256,
+        }
+    }
+
+    async fn reload(&self, name: &str) -> Option<Result<(), Text>> {
+        let refused = *self.refuse.lock().unwrap();
+        let why = Text([(Locale::new("en"), "it is cut off".to_owned())].into());
+        (name == "parcel").then_some(match refused {
+            true => Err(why),
+            false => Ok(()),
+        })
+    }
+
+    fn switch(&self, name: &str, on: bool, by: &str) -> bool {
+        *self.off_by.lock().unwrap() = (!on).then(|| by.to_owned());
+        name == "parcel"
     }
 }

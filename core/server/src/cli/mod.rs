@@ -9,6 +9,7 @@ mod eval;
 mod graph;
 mod init;
 mod phrases;
+mod plugin;
 mod schema;
 mod serve;
 mod shop;
@@ -16,6 +17,7 @@ mod test;
 mod trace;
 
 use std::{
+    ffi::OsString,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,7 +25,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::lang::{self, Lang, Pick as _};
+use tandem_plugin_host::{library::exit_now, probe};
+
+use crate::{
+    lang::{self, Lang, Pick as _},
+    plugins,
+};
 
 /// Customer service in which a bot and people answer together.
 ///
@@ -81,6 +88,12 @@ enum Command {
     /// Make and try channels that are one Luau file.
     #[command(subcommand)]
     Channel(channel::Command),
+    /// Make, look at and try plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Load a library and say what it is, for the server that tries it out.
+    #[command(name = PROBE, hide = true)]
+    PluginProbe { library: PathBuf },
     /// Draw a pack's flows.
     Graph(graph::Options),
     /// Show why the bot did what it did in a conversation.
@@ -92,6 +105,9 @@ enum Command {
     /// Run the demo shop on its own.
     Shop(shop::Options),
 }
+
+/// The hidden command that tries a library out.
+const PROBE: &str = "plugin-probe";
 
 /// How a command ended.
 pub(crate) enum End {
@@ -149,9 +165,29 @@ impl Common {
     }
 }
 
-/// Parses the command line and runs it.
+/// Parses the command line and runs it: all that a program's `main` has to do. Where a plugin's
+/// library was loaded, the process ends here, passing over exit handlers that may hang.
 #[must_use]
 pub fn main() -> ExitCode {
+    plugins::probe_with(vec![own_program(), PROBE.into()]);
+    let code = run();
+    if plugins::native_was_loaded() {
+        // Standard error is not buffered.
+        let _ = std::io::stdout().flush();
+        exit_now(i32::from(code));
+    }
+    ExitCode::from(code)
+}
+
+/// This program, also where its file was replaced since it began.
+fn own_program() -> OsString {
+    if cfg!(target_os = "linux") {
+        return "/proc/self/exe".into();
+    }
+    std::env::current_exe().map_or_else(|_| "tandem".into(), PathBuf::into_os_string)
+}
+
+fn run() -> u8 {
     let cli = Cli::parse();
     let common = cli.common.clone();
     let ended = match cli.command {
@@ -162,6 +198,8 @@ pub fn main() -> ExitCode {
         Some(Command::Eval(options)) => eval::run(&common, &options),
         Some(Command::Chat(options)) => chat::run(&common, &options),
         Some(Command::Channel(command)) => channel::run(&common, &command),
+        Some(Command::Plugin(command)) => plugin::run(&common, &command),
+        Some(Command::PluginProbe { library }) => probe::child(&library),
         Some(Command::Graph(options)) => graph::run(&common, &options),
         Some(Command::Trace(options)) => trace::run(&common, &options),
         Some(Command::Schema(options)) => schema::run(&common, &options),
@@ -169,15 +207,15 @@ pub fn main() -> ExitCode {
         Some(Command::Shop(options)) => shop::run(&common, &options),
     };
     match ended {
-        Ok(End::Well) => ExitCode::SUCCESS,
-        Ok(End::Wrong) => ExitCode::from(1),
+        Ok(End::Well) => 0,
+        Ok(End::Wrong) => 1,
         // `tandem check … | head`: nobody reads any more.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => 0,
         Err(error) => {
             let lead = common.lang().pick("error", "错误");
             // Standard error may be gone as well; there is nobody left to tell.
             let _ = writeln!(common.err(), "\x1b[1;31m{lead}\x1b[0m: {error:#}");
-            ExitCode::from(2)
+            2
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     app::{App, BadPack},
     config::{Config, Environment, LogFormat},
     logging::{self, Logging},
+    plugins::BadPlugin,
     shop::{Seed, ShopDb},
 };
 use tandem_channel_script::kind::BadFile;
@@ -102,6 +103,9 @@ fn start(common: &Common, config: Config, environment: Environment) -> anyhow::R
         Err(error) => {
             if let Some(bad) = error.downcast_ref::<BadPack>() {
                 check::print(common, &bad.diagnostics)?;
+            }
+            if let Some(bad) = error.downcast_ref::<BadPlugin>() {
+                bail!("{}", common.lang().pick(bad.to_string(), bad.zh()));
             }
             let bad = error.chain().find_map(|e| e.downcast_ref::<BadFile>());
             if let Some(bad) = bad {

@@ -111,7 +111,7 @@ impl OtherAccount {
 }
 
 /// Shows every place where a secret is named.
-fn secrets<E>(
+pub(super) fn secrets<E>(
     setting: &mut Value,
     show: &mut impl FnMut(&mut Value) -> Result<(), E>,
 ) -> Result<(), E> {

@@ -120,6 +120,10 @@ pub(super) fn sense(config: &Config, tree: &Node, kinds: &Kinds) -> Vec<Problem>
         }
     }
     channels(config, kinds, &mut found);
+    for (path, en, zh) in super::plugins::objections(config) {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        found.say(&path, &en, &zh);
+    }
     tokens(config, &mut found);
     limits(config, &mut found);
     if let Some((path, en, zh)) = config.understanding.objection() {

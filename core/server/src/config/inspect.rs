@@ -128,7 +128,7 @@ pub(super) fn secrets(tree: &Node, folder: &Path, env: &Environment) -> Vec<Prob
             }
         }
     }
-    for top in ["api", "secrets", "understanding"] {
+    for top in ["api", "plugins", "secrets", "understanding"] {
         if let Some(node) = tree.get(top) {
             references(node, &[top.to_owned()], &mut kept);
         }

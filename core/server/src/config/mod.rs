@@ -3,15 +3,17 @@
 //! * [`Config`] – the settings themselves; `default.yaml` names each with its default;
 //! * [`env`] – overrides; [`secret`] – where secrets are kept; [`units`] – `30s`, `10mb`;
 //! * [`understanding`] – the embedding model; [`channels`] – accounts of every channel, [`web`] – of
-//!   the web channel; [`wire`] – what engine and API are built with;
+//!   the web channel; [`plugins`] – plugins; [`wire`] – what engine and API are built with;
 //! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed;
-//! * `inspect` – what the settings name outside of the file.
+//! * `inspect`, `inspect_plugins` – what the settings name outside of the file.
 
 pub mod channels;
 mod check;
 pub mod diagnostic;
 pub mod env;
 mod inspect;
+mod inspect_plugins;
+pub mod plugins;
 mod problem;
 mod read;
 pub mod secret;
@@ -36,6 +38,7 @@ use tandem_api::Scope;
 pub use channels::{Channels, Other, OtherAccount, Web};
 pub use diagnostic::Diagnostic;
 pub use env::Environment;
+pub use plugins::PluginSettings;
 pub use secret::{Secret, SecretError, SecretText};
 pub use understanding::Understanding;
 pub use units::{Bytes, Listen, Span};
@@ -66,6 +69,10 @@ pub struct Config {
     /// Each is a business of its own: its bot, its channels, its people.
     pub workspaces: BTreeMap<String, Workspace>,
     pub channels: Channels,
+    /// The folders that plugins may lie in.
+    pub plugin_folders: Vec<PathBuf>,
+    /// By the name that flows call each by.
+    pub plugins: BTreeMap<String, PluginSettings>,
     pub api: Api,
     pub log: Log,
     pub limits: Limits,
@@ -218,6 +225,8 @@ impl Default for Config {
                 },
             )]),
             channels: Channels::default(),
+            plugin_folders: plugins::default_folders(),
+            plugins: BTreeMap::new(),
             api: Api::default(),
             log: Log::default(),
             limits: Limits::default(),
@@ -361,8 +370,9 @@ impl Config {
     }
 
     /// Everything that is wrong with a file: what [`load`](Self::load) finds, and what a start
-    /// would find after it of the files of channels, the settings they ask for and the places of
-    /// secrets. Nothing is connected and no database is opened.
+    /// would find after it of the files of channels, of plugins, the settings both ask for and the
+    /// places of secrets. Nothing is connected and no database is opened; plugins are tried out in
+    /// processes of their own.
     pub async fn inspect(path: &Path, env: &Environment, kinds: &Kinds) -> Vec<Diagnostic> {
         let file = path.display().to_string();
         let text = match file_text(path) {
@@ -378,6 +388,11 @@ impl Config {
                 let mut problems = check::sense(&config, &tree, kinds);
                 problems.extend(inspect::files(&config, &tree, folder, kinds).await);
                 problems.extend(inspect::secrets(&tree, folder, env));
+                // One that is wrong in itself need not be looked for.
+                if problems.iter().all(|problem| problem.fault.is_warning()) {
+                    let found = inspect_plugins::plugins(&config, &tree, folder, env);
+                    problems.extend(found.await);
+                }
                 problems
             }
             Err(problems) => problems,
@@ -434,6 +449,12 @@ impl Config {
         }
         for other in self.channels.others.values_mut() {
             other.rebase(folder);
+        }
+        for plugins in &mut self.plugin_folders {
+            *plugins = folder.join(&*plugins);
+        }
+        for plugin in self.plugins.values_mut() {
+            plugin.rebase(folder);
         }
         let accounts = self.channels.web.accounts.values_mut();
         let of_accounts = accounts.flat_map(|account| {

@@ -14,7 +14,7 @@ use super::problem::said;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-/// A size in bytes: `4096`, `512kb`, `1mb`; a kb has 1024 bytes.
+/// A size in bytes: `4096`, `512kb`, `1mb`, `512MiB`; a kb has 1024 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
@@ -77,6 +77,9 @@ impl FromStr for Bytes {
         let number: u64 = number.parse().map_err(|_| ())?;
         let unit = match unit.trim() {
             "" => "b",
+            "kib" => "kb",
+            "mib" => "mb",
+            "gib" => "gb",
             unit => unit,
         };
         let (_, size) = SIZES.iter().find(|(name, _)| *name == unit).ok_or(())?;
@@ -162,7 +165,7 @@ written!(
     "这不是大小：请写 4096、512kb 或 10mb",
     json_schema!({
         "type": ["string", "integer"],
-        "pattern": "^[0-9]+ *([kKmMgG]?[bB])?$",
+        "pattern": "^[0-9]+ *(([kKmMgG][iI]?)?[bB])?$",
         "minimum": 0,
         "description": "A size in bytes: 4096, 512kb, 10mb."
     })
@@ -221,6 +224,7 @@ mod tests {
             assert_eq!(text.parse::<Span>(), Err(()), "{text}");
         }
         assert_eq!("1 MB".parse::<Bytes>(), Ok(Bytes(1 << 20)));
+        assert_eq!("512MiB".parse::<Bytes>(), Ok(Bytes(512 << 20)));
         assert_eq!("4096".parse::<Bytes>().unwrap().to_string(), "4kb");
         for text in ["", "kb", "1.5mb", "20000000000gb"] {
             assert_eq!(text.parse::<Bytes>(), Err(()), "{text}");

@@ -28,7 +28,7 @@ use super::{
     line,
 };
 use crate::{
-    Limits, PluginError, Refusal, Retired, Services,
+    Limits, NoServices, PluginError, Refusal, Retired, Services,
     probe::{Group, ended_how, kept_environment},
     services::Access,
 };
@@ -83,21 +83,7 @@ impl Process {
         limits: &Limits,
         agree: impl FnOnce(&Manifest) -> Result<u32, Refusal>,
     ) -> Result<(Self, Manifest), Refusal> {
-        let shared = Arc::new(Shared {
-            access: Arc::new(Access::new(&start.name, services, limits)),
-            start,
-            limits: limits.clone(),
-            bounds: Bounds {
-                body: limits.body,
-                stuck: limits.stuck as usize,
-                write: limits.timeout.max(Duration::from_secs(1)),
-            },
-            current: Mutex::new(Current::Waiting {
-                why: "it is being started".to_owned(),
-            }),
-            ending: CancellationToken::new(),
-            ended: CancellationToken::new(),
-        });
+        let shared = Arc::new(Shared::new(start, services, limits));
         let running = shared.launch().await?;
         let manifest = running.manifest.clone();
         let concurrency = agree(&manifest)?;
@@ -112,6 +98,17 @@ impl Process {
             queue: limits.queue,
         };
         Ok((process, manifest))
+    }
+
+    /// Starts it, asks it what it is, and ends it.
+    pub(crate) async fn look(start: Start, limits: &Limits) -> Result<Manifest, Refusal> {
+        let shared = Arc::new(Shared::new(start, Arc::new(NoServices), limits));
+        let running = shared.launch().await?;
+        let manifest = running.manifest.clone();
+        shared.ending.cancel();
+        running.connection.end("it was only asked what it is");
+        watch(running, &shared).await;
+        Ok(manifest)
     }
 
     /// One call. A future that is dropped gives it up.
@@ -220,6 +217,24 @@ impl Drop for Process {
 }
 
 impl Shared {
+    fn new(start: Start, services: Arc<dyn Services>, limits: &Limits) -> Self {
+        Self {
+            access: Arc::new(Access::new(&start.name, services, limits)),
+            start,
+            limits: limits.clone(),
+            bounds: Bounds {
+                body: limits.body,
+                stuck: limits.stuck as usize,
+                write: limits.timeout.max(Duration::from_secs(1)),
+            },
+            current: Mutex::new(Current::Waiting {
+                why: "it is being started".to_owned(),
+            }),
+            ending: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        }
+    }
+
     fn current(&self) -> std::sync::MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }

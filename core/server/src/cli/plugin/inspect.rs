@@ -1,0 +1,166 @@
+//! `tandem plugin inspect`.
+
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use tandem_plugin_host::Manifest;
+
+use super::{Common, End, Inspect, check::refused, find::find};
+use crate::{
+    lang::Pick as _,
+    plugins::{Looks, contracts},
+};
+
+pub(super) fn run(common: &Common, options: &Inspect) -> anyhow::Result<End> {
+    let Some(found) = find(common, &options.which)? else {
+        return Ok(End::Wrong);
+    };
+    let runtime = tokio::runtime::Runtime::new().context("no runtime could be started")?;
+    let looked = runtime.block_on(async {
+        let looks = Looks::new(found.folders)?;
+        looks.look(&found.plugin).await
+    });
+    let manifest = match looked {
+        Ok(manifest) => manifest,
+        Err(refusal) => return refused(common, &refusal),
+    };
+    let name = match found.configured {
+        true => &found.plugin.name,
+        false => &manifest.name,
+    };
+    let mut written = None;
+    if let Some(pack) = &options.write {
+        let path = contracts::file(pack, name);
+        let folder = path.parent().unwrap_or(pack);
+        anyhow::ensure!(
+            pack.join("pack.yaml").is_file(),
+            "{}",
+            common.lang().pick(
+                format!("{} is no pack: it has no pack.yaml", pack.display()),
+                format!("{} 不是业务包：没有 pack.yaml", pack.display()),
+            )
+        );
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} could not be made", folder.display()))?;
+        std::fs::write(&path, contracts::text(&manifest, name)?)
+            .with_context(|| format!("{} could not be written", path.display()))?;
+        written = Some(path);
+    }
+    if common.json() {
+        common.print_json(&manifest)?;
+        return Ok(End::Well);
+    }
+    show(common, name, &manifest, found.plugin.command.is_some())?;
+    if let Some(path) = written {
+        let path = path.display();
+        let said = common.lang().pick(
+            format!("Its contract is in {path}; check the pack."),
+            format!("契约已写入 {path}；请检查业务包。"),
+        );
+        writeln!(common.out(), "\n{said}")?;
+    }
+    Ok(End::Well)
+}
+
+fn show(common: &Common, name: &str, manifest: &Manifest, process: bool) -> anyhow::Result<()> {
+    let lang = common.lang();
+    let mut out = common.out();
+    let what = match process {
+        true => lang.pick("a process", "进程"),
+        false => lang.pick("a library", "动态库"),
+    };
+    let version = &manifest.version;
+    writeln!(out, "\x1b[1m{name}\x1b[0m {version} ({what})")?;
+    let kinds: Vec<&str> = manifest.kinds.keys().map(String::as_str).collect();
+    writeln!(
+        out,
+        "  {}  {}",
+        lang.pick("kinds   ", "种类"),
+        kinds.join(", ")
+    )?;
+    let calls = match (manifest.serial, manifest.concurrency) {
+        (true, _) => lang.pick("one at a time".to_owned(), "一次一个".to_owned()),
+        (false, Some(n)) => lang.pick(format!("{n} at once"), format!("同时 {n} 个")),
+        (false, None) => lang.pick("several at once".to_owned(), "可同时多个".to_owned()),
+    };
+    writeln!(out, "  {}  {calls}", lang.pick("calls   ", "调用"))?;
+    if let Some(config) = &manifest.config {
+        writeln!(
+            out,
+            "  {}  {}",
+            lang.pick("settings", "配置"),
+            shape(config, 0)
+        )?;
+    }
+    writeln!(out, "  {}", lang.pick("methods", "方法"))?;
+    let width = manifest.methods.keys().map(String::len).max().unwrap_or(0);
+    for (method, spec) in &manifest.methods {
+        let side =
+            |schema: &Option<Value>| schema.as_ref().map_or("any".to_owned(), |s| shape(s, 0));
+        let (params, result) = (side(&spec.params), side(&spec.result));
+        let time = spec
+            .timeout_ms
+            .map_or(String::new(), |ms| format!("  ({ms} ms)"));
+        writeln!(
+            out,
+            "    \x1b[36m{method:width$}\x1b[0m  {params} → {result}{time}"
+        )?;
+    }
+    Ok(())
+}
+
+/// A schema in a few words: `{number: string, place?: string}`.
+fn shape(schema: &Value, depth: usize) -> String {
+    const DEEP: usize = 3;
+    let word = || match &schema["type"] {
+        Value::String(word) => word.clone(),
+        Value::Array(words) => {
+            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            words.join(" or ")
+        }
+        _ => "any".to_owned(),
+    };
+    let plain: String = match (&schema["properties"], &schema["items"]) {
+        (Value::Object(properties), _) if depth < DEEP => {
+            let needed = |key: &str| {
+                let required = schema["required"].as_array();
+                required.is_some_and(|list| list.contains(&json!(key)))
+            };
+            let fields: Vec<String> = properties
+                .iter()
+                .map(|(key, inner)| {
+                    let mark = if needed(key) { "" } else { "?" };
+                    format!("{key}{mark}: {}", shape(inner, depth + 1))
+                })
+                .collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        (_, items @ Value::Object(_)) if depth < DEEP => format!("[{}]", shape(items, depth + 1)),
+        _ => word(),
+    };
+    // A plugin's own words stand in a terminal.
+    plain
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(400)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_told_in_a_few_words() {
+        let schema = json!({"type": "object", "required": ["a"], "properties": {
+            "a": {"type": "string"}, "b": {"type": ["integer", "null"]},
+            "c": {"type": "array", "items": {"type": "object"}}, "d": {},
+        }});
+        assert_eq!(
+            shape(&schema, 0),
+            "{a: string, b?: integer or null, c?: [object], d?: any}"
+        );
+        assert_eq!(shape(&json!(true), 0), "any");
+    }
+}

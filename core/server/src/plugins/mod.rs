@@ -1,0 +1,387 @@
+//! The plugins of a running server: opened before it answers anybody, reloaded as their files are
+//! saved, ended after everybody was answered.
+//!
+//! * [`PluginSet`] – all of them, over their reloads; [`BadPlugin`] – one that stops a start;
+//! * [`action`] – flows call them; [`services`] – what they ask of the server;
+//! * [`report`] – how they stand, for the API; [`contracts`] – what packs expect of them;
+//! * [`look`] – plugins that are looked at and not loaded;
+//! * [`probe_with`], [`native_was_loaded`] – what the program's `main` sees to.
+
+pub mod action;
+pub mod contracts;
+pub mod look;
+pub mod report;
+pub mod services;
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use notify::RecursiveMode;
+use tandem_channel_kit::Stop;
+use tandem_domain::Timestamp;
+use tandem_flow::diagnostic::{Words, words};
+use tandem_plugin_host::{
+    HostConfig, Limits, Plugin, PluginConfig, Plugins, Probe, Refusal, Retired,
+};
+
+pub use look::Looks;
+pub use services::{ChannelCalls, PluginServices};
+
+use crate::{
+    config::{Config, Environment, PluginSettings},
+    reload::Saves,
+};
+
+/// How long a library may take in the child that tries it out.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// The program that tries libraries out.
+static PROGRAM: OnceLock<Vec<OsString>> = OnceLock::new();
+/// Whether code of a plugin was mapped into this process.
+static NATIVE: AtomicBool = AtomicBool::new(false);
+
+/// From now on libraries are tried out by this command, to which the library's path is added. For
+/// the beginning of a program: the first call counts. Without one they are loaded untried.
+pub fn probe_with(command: Vec<OsString>) {
+    let _ = PROGRAM.set(command);
+}
+
+/// Whether a library was loaded into this process. Its exit handlers may hang, so that such a
+/// process ends by [`exit_now`](tandem_plugin_host::library::exit_now).
+#[must_use]
+pub fn native_was_loaded() -> bool {
+    NATIVE.load(Ordering::Relaxed)
+}
+
+pub(crate) fn note_native(plugins: &Plugins) {
+    if plugins.images().0 > 0 {
+        NATIVE.store(true, Ordering::Relaxed);
+    }
+}
+
+fn probe() -> Option<Probe> {
+    let command = PROGRAM.get()?.clone();
+    let limit = PROBE;
+    Some(Probe { command, limit })
+}
+
+/// A plugin that is refused stops the server before it begins.
+#[derive(Debug, thiserror::Error)]
+#[error("the plugin `{name}` is refused: {}", .why.en)]
+pub struct BadPlugin {
+    pub name: String,
+    pub why: Words,
+}
+
+impl BadPlugin {
+    /// The same in Chinese.
+    #[must_use]
+    pub fn zh(&self) -> String {
+        format!("插件 `{}` 被拒绝：{}", self.name, self.why.zh)
+    }
+}
+
+/// All plugins of the configuration.
+pub struct PluginSet {
+    host: Plugins,
+    services: Arc<PluginServices>,
+    entries: BTreeMap<String, Entry>,
+    folders: Vec<PathBuf>,
+    environment: Environment,
+    /// The folders of the packs, which say what they expect.
+    packs: Vec<PathBuf>,
+}
+
+/// One plugin as it is configured, and what became of it.
+struct Entry {
+    settings: PluginSettings,
+    state: Mutex<State>,
+    /// One reload at a time.
+    busy: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Its file as it was last loaded, or refused.
+    seen: Option<Stamp>,
+    last: Option<LastLoad>,
+    /// What packs expect and it does not keep.
+    differences: Vec<Words>,
+}
+
+/// How the last load over the first one ended.
+#[derive(Clone)]
+struct LastLoad {
+    at: Timestamp,
+    refused: Option<Words>,
+}
+
+/// By what a file is known to be another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp([i128; 4]);
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let about = std::fs::metadata(path).ok()?;
+        let modified = i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec());
+        let changed = i128::from(about.ctime()) * 1_000_000_000 + i128::from(about.ctime_nsec());
+        let (inode, size) = (i128::from(about.ino()), i128::from(about.size()));
+        Some(Self([inode, size, modified, changed]))
+    }
+}
+
+impl Entry {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PluginSet {
+    /// Loads every plugin. One that is optional may be refused; any other stops the start.
+    ///
+    /// # Errors
+    /// [`BadPlugin`], or when there is no place for copies of libraries.
+    pub async fn open(
+        config: &Config,
+        environment: &Environment,
+        services: Arc<PluginServices>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let host = HostConfig {
+            folders: config.plugin_folders.clone(),
+            private: config.data_dir.join("plugins"),
+            probe: probe(),
+            limits: Limits::default(),
+        };
+        let host = Plugins::new(host, services.clone()).map_err(|refusal| anyhow::anyhow!(refusal));
+        let entries = config.plugins.iter().map(|(name, settings)| {
+            let entry = Entry {
+                settings: settings.clone(),
+                state: Mutex::default(),
+                busy: tokio::sync::Mutex::default(),
+            };
+            (name.clone(), entry)
+        });
+        let set = Arc::new(Self {
+            host: host.context("copies of plugins cannot be kept")?,
+            services,
+            entries: entries.collect(),
+            folders: config.plugin_folders.clone(),
+            environment: environment.clone(),
+            packs: config.workspaces.values().map(|w| w.pack.clone()).collect(),
+        });
+        for (name, entry) in &set.entries {
+            let Err(why) = set.load(name, entry).await else {
+                continue;
+            };
+            if !entry.settings.optional {
+                set.shutdown().await;
+                let name = name.clone();
+                return Err(BadPlugin { name, why }.into());
+            }
+            tracing::warn!(
+                plugin = name,
+                why = why.en,
+                "A plugin is refused; the server starts without it."
+            );
+        }
+        set.compare();
+        Ok(set)
+    }
+
+    /// The plugin of this name, where it is loaded.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
+        self.host.get(name)
+    }
+
+    /// The host, for whoever loads more of what is configured here.
+    #[must_use]
+    pub fn host(&self) -> &Plugins {
+        &self.host
+    }
+
+    /// What plugins may ask; channels take their place in it.
+    #[must_use]
+    pub fn services(&self) -> &Arc<PluginServices> {
+        &self.services
+    }
+
+    /// What the host is told of a plugin, with its secrets looked up now.
+    ///
+    /// # Errors
+    /// Why it cannot be told, or `None` where no such plugin is configured.
+    pub fn configured(&self, name: &str) -> Option<Result<PluginConfig, Words>> {
+        Some(self.told(name, self.entries.get(name)?))
+    }
+
+    fn told(&self, name: &str, entry: &Entry) -> Result<PluginConfig, Words> {
+        let told = entry.settings.host(name, &self.folders, &self.environment);
+        told.map_err(|error| {
+            words(
+                format!("its configuration: {error}"),
+                format!("它的配置：{error}"),
+            )
+        })
+    }
+
+    /// Loads one, or loads it anew.
+    async fn load(&self, name: &str, entry: &Entry) -> Result<Option<Retired>, Words> {
+        // Before it is read: what is saved meanwhile is another file.
+        entry.state().seen = entry.stamp(&self.folders);
+        let loaded = match self.told(name, entry) {
+            Ok(config) => match self.host.get(name) {
+                Some(plugin) => plugin.reload(Some(config)).await.map(Some),
+                None => self.host.load(config).await.map(|_| None),
+            }
+            .map_err(|refusal| said(&refusal)),
+            Err(why) => Err(why),
+        };
+        note_native(&self.host);
+        entry.state().last = Some(LastLoad {
+            at: Timestamp::now(),
+            refused: loaded.as_ref().err().cloned(),
+        });
+        loaded
+    }
+
+    /// Loads a plugin anew from its file, with its secrets looked up again; one that was refused at
+    /// the start is loaded now. `None` where no such plugin is configured.
+    ///
+    /// # Errors
+    /// Why the new one is refused: the old one goes on.
+    pub async fn reload(self: &Arc<Self>, name: &str) -> Option<Result<(), Words>> {
+        self.entries.get(name)?;
+        let (set, name) = (self.clone(), name.to_owned());
+        // Whoever asked may be gone before the old one has ended, which must not stop its end.
+        let reload = tokio::spawn(async move { set.reload_now(&name).await });
+        Some(
+            reload
+                .await
+                .unwrap_or_else(|_| Err(words("the reload failed", "重新加载失败"))),
+        )
+    }
+
+    async fn reload_now(&self, plugin: &str) -> Result<(), Words> {
+        let Some(entry) = self.entries.get(plugin) else {
+            return Ok(());
+        };
+        let _busy = entry.busy.lock().await;
+        match self.load(plugin, entry).await {
+            Ok(retired) => {
+                let left = matches!(retired, Some(Retired::Leaked(_)));
+                tracing::info!(plugin, left_behind = left, "The plugin is live as saved.");
+                self.compare();
+                Ok(())
+            }
+            Err(why) => {
+                let text = &why.en;
+                tracing::error!(
+                    plugin,
+                    "The plugin cannot be used as saved; what was loaded before goes on: {text}"
+                );
+                Err(why)
+            }
+        }
+    }
+
+    /// Looks again at what packs expect of plugins, and tells the log what is new.
+    pub fn compare(&self) {
+        for (name, entry) in &self.entries {
+            let Some(loaded) = self.host.get(name).and_then(|plugin| plugin.manifest()) else {
+                continue;
+            };
+            let mut found = Vec::new();
+            for pack in &self.packs {
+                if let Some(promised) = contracts::contract(pack, name) {
+                    found.extend(contracts::differences(name, &promised, &loaded));
+                }
+            }
+            let mut state = entry.state();
+            for new in found.iter().filter(|new| !state.differences.contains(new)) {
+                tracing::warn!(plugin = name, "A pack expects something else: {}", new.en);
+            }
+            state.differences = found;
+        }
+    }
+
+    /// Reloads plugins as their files are saved, until `stop`.
+    pub fn watch(self: &Arc<Self>, stop: &Stop) {
+        let mut folders: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
+        for (name, entry) in &self.entries {
+            let file = entry.settings.file(&self.folders);
+            if let Some(folder) = file.as_deref().and_then(Path::parent) {
+                folders
+                    .entry(folder.to_owned())
+                    .or_default()
+                    .push(name.clone());
+            }
+        }
+        for (folder, names) in folders {
+            let (set, stop) = (self.clone(), stop.child());
+            tokio::spawn(async move {
+                let mut saves = match Saves::in_folder(&folder, RecursiveMode::NonRecursive) {
+                    Ok(saves) => saves,
+                    Err(error) => {
+                        tracing::warn!(folder = %folder.display(), %error, "The plugins' folder cannot be watched; reload over the API.");
+                        return;
+                    }
+                };
+                loop {
+                    // Also once before the first: what was saved while the server started.
+                    for name in &names {
+                        set.reload_changed(name).await;
+                    }
+                    if !saves.next(&stop).await {
+                        return;
+                    }
+                }
+            });
+        }
+    }
+
+    async fn reload_changed(self: &Arc<Self>, name: &str) {
+        let Some(entry) = self.entries.get(name) else {
+            return;
+        };
+        // A file that is gone is being replaced, or is missed when it is needed again.
+        let now = entry.stamp(&self.folders);
+        if now.is_none() || now == entry.state().seen {
+            return;
+        }
+        // What became of it is in the log.
+        let _ = self.reload(name).await;
+    }
+
+    /// Ends all of them: nothing calls them any more.
+    pub async fn shutdown(&self) {
+        for (plugin, retired) in self.host.shutdown().await {
+            if let Retired::Leaked(why) = retired {
+                tracing::warn!(
+                    plugin,
+                    why,
+                    "A plugin did not end in time and was left behind."
+                );
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn stamp(&self, folders: &[PathBuf]) -> Option<Stamp> {
+        Stamp::of(&self.settings.file(folders)?)
+    }
+}
+
+fn said(refusal: &Refusal) -> Words {
+    words(refusal.to_string(), refusal.zh())
+}

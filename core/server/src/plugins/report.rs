@@ -1,0 +1,140 @@
+//! How plugins stand, as the API shows it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tandem_api::{Images, PluginReload, PluginState, PluginView, Plugins, ReloadOutcome};
+use tandem_domain::{Locale, Text};
+use tandem_flow::diagnostic::{Words, words};
+use tandem_plugin_host::{Health, PluginHealth};
+
+use super::{Entry, LastLoad, PluginSet};
+
+/// The plugins, for the API.
+pub struct Report(pub Arc<PluginSet>);
+
+#[async_trait]
+impl Plugins for Report {
+    fn list(&self) -> Vec<PluginView> {
+        let entries = self.0.entries.iter();
+        entries
+            .map(|(name, entry)| {
+                let health = self.0.host.get(name).map(|plugin| plugin.health());
+                view(name, entry, health)
+            })
+            .collect()
+    }
+
+    fn images(&self) -> Images {
+        let (loaded, most) = self.0.host.images();
+        Images { loaded, most }
+    }
+
+    async fn reload(&self, name: &str) -> Option<Result<(), Text>> {
+        let reloaded = self.0.reload(name).await?;
+        Some(reloaded.map_err(|why| both(&why)))
+    }
+
+    fn switch(&self, name: &str, on: bool, by: &str) -> bool {
+        let Some(plugin) = self.0.host.get(name) else {
+            return false;
+        };
+        match on {
+            true => plugin.enable(),
+            false => plugin.disable(&format!("{by} switched it off")),
+        }
+        tracing::info!(plugin = name, on, by, "A plugin was switched over the API.");
+        true
+    }
+}
+
+fn view(name: &str, entry: &Entry, health: Option<PluginHealth>) -> PluginView {
+    let state = entry.state();
+    let last = state.last.clone();
+    let refused = last.as_ref().and_then(|last| last.refused.clone());
+    let mut view = PluginView {
+        name: name.to_owned(),
+        version: None,
+        kinds: Vec::new(),
+        process: entry.settings.command.is_some(),
+        state: PluginState::Refused,
+        why: refused.as_ref().map(both),
+        loads: 0,
+        calls: 0,
+        faults: 0,
+        running: 0,
+        waiting: 0,
+        stuck: 0,
+        last_load: last.as_ref().map(loaded),
+        warnings: state.differences.iter().map(both).collect(),
+    };
+    if let Some(health) = health {
+        let (state, why) = standing(&health.health);
+        view.version = Some(health.version);
+        view.kinds = health.kinds;
+        view.state = state;
+        view.why = why.as_ref().map(both);
+        view.loads = health.loads;
+        view.calls = health.calls;
+        view.faults = health.faults;
+        view.running = health.running;
+        view.waiting = health.waiting;
+        view.stuck = health.stuck;
+    }
+    view
+}
+
+fn loaded(last: &LastLoad) -> PluginReload {
+    PluginReload {
+        at: last.at,
+        outcome: match last.refused {
+            None => ReloadOutcome::Swapped,
+            Some(_) => ReloadOutcome::Refused,
+        },
+        why: last.refused.as_ref().map(both),
+    }
+}
+
+fn standing(health: &Health) -> (PluginState, Option<Words>) {
+    match health {
+        Health::Ok => (PluginState::Ok, None),
+        Health::Failing { in_a_row, last } => (
+            PluginState::Failing,
+            Some(words(
+                format!("its last {in_a_row} calls failed: {last}"),
+                format!("最近 {in_a_row} 次调用失败：{last}"),
+            )),
+        ),
+        Health::Paused { last, for_ms } => (
+            PluginState::Paused,
+            Some(words(
+                format!("it kept failing and is left alone for {for_ms} ms: {last}"),
+                format!("连续失败，{for_ms} 毫秒内不再调用：{last}"),
+            )),
+        ),
+        Health::Disabled { why } => (PluginState::Disabled, Some(words(why, why))),
+        Health::Stuck { calls } => (
+            PluginState::Stuck,
+            Some(words(
+                format!(
+                    "{calls} calls never came back: reload it, or restart the server to free what they hold"
+                ),
+                format!("有 {calls} 次调用一直没有返回：请重新加载，或重启服务器以释放其占用"),
+            )),
+        ),
+        Health::Starting { why } => (
+            PluginState::Starting,
+            Some(words(
+                format!("its process is being started again: {why}"),
+                format!("正在重新启动其进程：{why}"),
+            )),
+        ),
+        Health::Stopped { why } => (PluginState::Stopped, Some(words(why, why))),
+    }
+}
+
+fn both(words: &Words) -> Text {
+    let languages = [("en", &words.en), ("zh", &words.zh)];
+    let texts = languages.map(|(tag, text)| (Locale::new(tag), text.clone()));
+    Text(texts.into())
+}
