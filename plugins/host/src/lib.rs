@@ -22,8 +22,10 @@
 //! * `promise` – or on the caller's task, for one that promises not to block;
 //! * `stdio` – out of the process, JSON lines, supervised;
 //! * [`services`] – what plugins may ask of the server;
+//! * [`channel`] – an account of a channel that is a plugin;
 //! * [`config`], [`refusal`], [`error`] – what is configured, why one is not loaded, how calls fail.
 
+pub mod channel;
 pub mod config;
 pub mod elf;
 pub mod error;
@@ -53,6 +55,7 @@ pub mod readers {
     };
 }
 
+pub use channel::PluginKind;
 pub use config::{HostConfig, Limits, PluginConfig};
 pub use error::PluginError;
 pub use gate::Health;

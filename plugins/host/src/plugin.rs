@@ -13,10 +13,11 @@ use serde::Serialize;
 use serde_json::Value;
 use tandem_plugin_abi::table::Table;
 use tandem_plugin_sdk::wire::{Kind, Manifest, Meta, Request};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     Limits, PluginError, Refusal,
+    channel::Opened,
     config::PluginConfig,
     error::REQUEST,
     gate::{Gate, Health, Pass},
@@ -38,6 +39,8 @@ pub struct Plugin {
     /// The table of one that is part of the program.
     linked: Option<Table>,
     loads: AtomicU32,
+    /// The number of the load whose predecessors have ended.
+    settled: watch::Sender<u32>,
     calls: AtomicU64,
     faults: AtomicU64,
 }
@@ -48,6 +51,8 @@ pub(crate) struct Generation {
     pub(crate) schemas: Schemas,
     pub(crate) backend: Backend,
     pub(crate) timeout: Option<Duration>,
+    /// What the account of a channel can show and take.
+    pub(crate) opened: Option<Opened>,
 }
 
 pub(crate) enum Backend {
@@ -102,6 +107,7 @@ impl Plugin {
             change: tokio::sync::Mutex::new(config),
             linked,
             loads: AtomicU32::new(1),
+            settled: watch::Sender::new(1),
             calls: AtomicU64::new(0),
             faults: AtomicU64::new(0),
         }
@@ -133,6 +139,29 @@ impl Plugin {
         generation
             .timeout
             .or(spec.timeout_ms.map(Duration::from_millis))
+    }
+
+    /// What `channel.open` said when the account was loaded.
+    pub(crate) fn opened(&self) -> Option<Opened> {
+        self.current.load().as_ref()?.opened.clone()
+    }
+
+    /// How many times it was loaded.
+    #[must_use]
+    pub fn loads(&self) -> u32 {
+        self.loads.load(Ordering::Relaxed)
+    }
+
+    /// Returns once a later load than this one is there and what it replaced has ended, or was given
+    /// up.
+    pub(crate) async fn replaced(&self, load: u32) {
+        let mut settled = self.settled.subscribe();
+        // The sender is here as long as the plugin is.
+        let _ = settled.wait_for(|settled| *settled > load).await;
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.loader.config.limits
     }
 
     /// Calls a method. It takes at most `limit`; where that is not given, what the configuration,
@@ -277,12 +306,14 @@ impl Plugin {
         let generation = self.loader.load(&config, self.linked).await?;
         *change = config;
         let old = self.current.swap(Some(Arc::new(generation)));
-        self.loads.fetch_add(1, Ordering::Relaxed);
+        let load = self.loads.fetch_add(1, Ordering::Relaxed) + 1;
         self.gate.forget();
-        match old {
-            Some(old) => Ok(self.retire(old).await),
-            None => Ok(Retired::Destroyed),
-        }
+        let retired = match old {
+            Some(old) => self.retire(old).await,
+            None => Retired::Destroyed,
+        };
+        self.settled.send_replace(load);
+        Ok(retired)
     }
 
     /// Ends it: no new calls, those under way come back, and it is destroyed. Twice is once.
@@ -295,17 +326,7 @@ impl Plugin {
     }
 
     async fn retire(&self, old: Arc<Generation>) -> Retired {
-        let limit = self.loader.config.limits.stop;
-        let channel = old.manifest.offers(Kind::Channel);
-        let retired = match &old.backend {
-            Backend::Native(native) => native.retire(channel, limit).await,
-            Backend::Process(process) => process.retire(channel, limit).await,
-        };
-        if let Retired::Leaked(why) = retired {
-            let plugin = self.name.as_str();
-            tracing::warn!(plugin, why, "A plugin's instance was left behind.");
-        }
-        retired
+        old.retire(&self.name, self.loader.config.limits.stop).await
     }
 
     /// Switches it off until [`enable`](Self::enable): calls fail at once.
@@ -364,6 +385,19 @@ impl Plugin {
 }
 
 impl Generation {
+    /// Ends it, in the order that every end has.
+    pub(crate) async fn retire(&self, plugin: &str, limit: Duration) -> Retired {
+        let channel = self.manifest.offers(Kind::Channel);
+        let retired = match &self.backend {
+            Backend::Native(native) => native.retire(channel, limit).await,
+            Backend::Process(process) => process.retire(channel, limit).await,
+        };
+        if let Retired::Leaked(why) = retired {
+            tracing::warn!(plugin, why, "A plugin's instance was left behind.");
+        }
+        retired
+    }
+
     fn stuck(&self) -> u32 {
         match &self.backend {
             Backend::Native(native) => native.stuck(),

@@ -11,7 +11,9 @@ use tandem_plugin_abi::table::Table;
 use tandem_plugin_sdk::wire::{Kind, Manifest, manifest::is_name};
 
 use crate::{
-    HostConfig, Plugin, PluginConfig, PluginHealth, Refusal, Retired, Services, elf,
+    HostConfig, Plugin, PluginConfig, PluginHealth, Refusal, Retired, Services,
+    channel::{self, Desk, Front, Opened},
+    elf,
     file::{PrivateCopy, admit, private_folder},
     library::Images,
     native::Native,
@@ -42,7 +44,11 @@ struct Known {
 pub(crate) struct Loader {
     pub(crate) config: HostConfig,
     services: Arc<dyn Services>,
+    /// Where channels hand in what they received.
+    desk: Arc<Desk>,
     images: Arc<Images>,
+    /// The images of channels by what is in their file: accounts share one.
+    shared: Mutex<BTreeMap<[u8; 32], (Table, Manifest)>>,
 }
 
 impl std::fmt::Debug for Loader {
@@ -59,14 +65,21 @@ impl Plugins {
     pub fn new(config: HostConfig, services: Arc<dyn Services>) -> Result<Self, Refusal> {
         private_folder(&config.private)?;
         let images = Arc::new(Images::new(config.limits.images));
+        let desk = Arc::new(Desk::default());
         Ok(Self {
             loader: Arc::new(Loader {
                 config,
-                services,
+                services: Arc::new(Front::new(desk.clone(), services)),
+                desk,
                 images,
+                shared: Mutex::default(),
             }),
             known: Mutex::default(),
         })
+    }
+
+    pub(crate) fn desk(&self) -> &Arc<Desk> {
+        &self.loader.desk
     }
 
     /// Loads one more. Has to be called within a runtime.
@@ -90,7 +103,7 @@ impl Plugins {
         config: PluginConfig,
         linked: Option<Table>,
     ) -> Result<Arc<Plugin>, Refusal> {
-        if !is_name(&config.name) {
+        if !is_name(&config.name) && !channel::is_account(&config.name) {
             return Err(Refusal::BadName);
         }
         let _name = self.reserve(&config.name)?;
@@ -235,12 +248,24 @@ impl Loader {
             }
             _ => return Err(Refusal::PathOrCommand),
         };
-        Ok(Generation {
+        let mut generation = Generation {
             schemas: Schemas::of(&manifest)?,
             manifest,
             backend,
             timeout: config.timeout_ms.map(Duration::from_millis),
-        })
+            opened: None,
+        };
+        if channel::is_account(&config.name) {
+            match Opened::of(&generation, self.config.limits.load).await {
+                Ok(opened) => generation.opened = Some(opened),
+                Err(why) => {
+                    let limit = self.config.limits.stop;
+                    generation.retire(&config.name, limit).await;
+                    return Err(Refusal::Open { why });
+                }
+            }
+        }
+        Ok(generation)
     }
 
     async fn native(
@@ -249,13 +274,28 @@ impl Loader {
         path: &Path,
     ) -> Result<(Manifest, Backend), Refusal> {
         let copy = self.copy(&config.name, path).await?;
+        let content =
+            channel::is_account(&config.name).then(|| *blake3::hash(copy.bytes()).as_bytes());
+        if let Some((table, manifest)) = content.and_then(|content| self.shared(&content)) {
+            return self.create(config, table, manifest).await;
+        }
         if let Some(probe) = &self.config.probe {
             let manifest = probe.run(copy.path()).await?;
             // All that can be said against it is said before it is in this process.
             self.agree(config, &manifest)?;
         }
         let (table, manifest) = self.map(&config.name, copy).await?;
+        if let Some(content) = content {
+            let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            shared.insert(content, (table, manifest.clone()));
+        }
         self.create(config, table, manifest).await
+    }
+
+    /// An image that another account of the same library has loaded.
+    fn shared(&self, content: &[u8; 32]) -> Option<(Table, Manifest)> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get(content).cloned()
     }
 
     /// An instance, once manifest and configuration go together.

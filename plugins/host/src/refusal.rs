@@ -97,6 +97,10 @@ pub enum Refusal {
     Create {
         why: String,
     },
+    /// `channel.open` said no, or something no channel can be.
+    Open {
+        why: String,
+    },
     /// Its process could not be started or did not answer as it should.
     Process {
         why: String,
@@ -211,6 +215,10 @@ impl Refusal {
             Self::Create { why } => (
                 format!("it did not begin: {why}"),
                 format!("它未能启动：{why}"),
+            ),
+            Self::Open { why } => (
+                format!("the channel does not open: {why}"),
+                format!("渠道无法打开：{why}"),
             ),
             Self::Process { why } => (
                 format!("its process: {why}"),

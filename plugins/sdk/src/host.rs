@@ -9,7 +9,7 @@ use tandem_plugin_abi::{code, level};
 use crate::{
     Error,
     ffi::HostRef,
-    wire::{Accepted, Inbound, Receipt, ReplyClaim, read},
+    wire::{Accepted, Bytes, Inbound, Receipt, ReplyClaim, read},
 };
 
 /// The host. Copy it to wherever it is needed.
@@ -153,9 +153,25 @@ impl Inbox {
         Ok(answer.accepted)
     }
 
+    /// Keeps something that was the platform's and is not understood, for a person to look at; tell
+    /// the platform that all is well then, since sending it again would change nothing.
+    ///
+    /// # Errors
+    /// As of [`accept`](Self::accept).
+    pub fn accept_unknown(&self, reason: &str, raw: &[u8]) -> Result<(), HostError> {
+        #[derive(Serialize)]
+        struct Params<'a> {
+            reason: &'a str,
+            body: Bytes,
+        }
+        let body = Bytes(raw.to_vec());
+        self.0
+            .call("inbox.accept_unknown", &Params { reason, body })
+    }
+
     /// Waits up to `limit_ms` for what is answered to an accepted event, to be written into the
-    /// platform's own request. End the claim with [`settle`](Self::settle); one that is not ended
-    /// stands as uncertain.
+    /// platform's own request: one message, what else there is leaves by `send`. End the claim with
+    /// [`settle`](Self::settle); one that is not ended within a minute stands as uncertain.
     ///
     /// # Errors
     /// See [`HostError`].

@@ -9,8 +9,8 @@ use crate::{
     Error, Meta, MethodSpec, Plugin, SendError,
     methods::Methods,
     wire::{
-        Capabilities, Embed, Embedded, ExportBatch, ExportReceipt, Generate, Generated,
-        HttpRequest, HttpResponse, ImageText, Outbound, ReadImage, Receipt, Speak, Speech,
+        Capabilities, Embed, Embedded, ExportBatch, ExportReceipt, Fetched, Generate, Generated,
+        HttpRequest, HttpResponse, ImageText, Media, Outbound, ReadImage, Receipt, Speak, Speech,
         Transcribe, Transcript, Translate, Translated,
     },
 };
@@ -46,10 +46,12 @@ impl<P: Plugin> Actions<'_, P> {
 /// `run` and `stop` come on threads of their own, beside everything else, even when the plugin is
 /// serial.
 pub trait Channel: Plugin {
-    /// What the platform can show and take. Called once, before `run`.
+    /// What the platform can show and take. Called before `run`, and again where the plugin is a
+    /// process that was started anew.
     ///
     /// # Errors
-    /// When the account cannot work as it is configured.
+    /// When the account cannot work as it is configured: it is not opened, and a reload leaves what
+    /// was there before.
     fn open(&self) -> Result<Capabilities, Error>;
 
     /// Receives until [`stop`](Self::stop). Events go to [`Host::inbox`](crate::Host::inbox), and
@@ -57,7 +59,8 @@ pub trait Channel: Plugin {
     ///
     /// # Errors
     /// When the connection is lost: it is run again after a pause that grows. The code
-    /// `unauthorized` ends that until the configuration changes.
+    /// `unauthorized` ends that until somebody mends the credential and resumes the account,
+    /// `config` until the configuration is mended.
     fn run(&self) -> Result<(), Error>;
 
     /// Makes `run` return soon. May come before it, and more than once.
@@ -76,6 +79,18 @@ pub trait Channel: Plugin {
     /// Answered with the status 500, or 503 when [`Error::retry_after_ms`] is set.
     fn http(&self, _request: HttpRequest, _meta: &Meta) -> Result<HttpResponse, Error> {
         Ok(HttpResponse::status(404))
+    }
+
+    /// A medium that a customer sent, by the reference its part came with. Asked for after the
+    /// event was accepted, and again later where that may help.
+    ///
+    /// # Errors
+    /// As of a send; [`SendError::Rejected`] where the platform has it no more.
+    fn fetch(&self, _media: Media, _meta: &Meta) -> Result<Fetched, SendError> {
+        Err(SendError::Rejected {
+            code: "media".to_owned(),
+            message: "this channel fetches no media".to_owned(),
+        })
     }
 }
 
@@ -143,7 +158,11 @@ pub mod register {
         Action, Actions, Channel, Embedder, Exporter, ImageReader, SpeechToText, TextGenerator,
         TextToSpeech, Translator,
     };
-    use crate::{Error, Kind, methods::Methods, wire::SendParams};
+    use crate::{
+        Error, Kind,
+        methods::Methods,
+        wire::{FetchParams, SendParams},
+    };
 
     /// Parameters of methods that have none.
     #[derive(Deserialize)]
@@ -166,6 +185,9 @@ pub mod register {
             p.send(params.message, meta).map_err(Error::from)
         });
         methods.add("channel.http", P::http);
+        methods.add("channel.fetch", |p: &P, params: FetchParams, meta| {
+            p.fetch(params.media, meta).map_err(Error::from)
+        });
     }
 
     pub fn embedder<P: Embedder>(methods: &mut Methods<P>) {

@@ -63,6 +63,7 @@
 //! * [`host`] – what a plugin may ask of Tandem: its log, its inbox, its keys and values;
 //! * [`wire`] – the JSON types that cross, the same in every language;
 //! * [`error`] – how a call fails;
+//! * [`stop`] – how a channel's `run` learns of its end;
 //! * [`ffi`] – the one module with `unsafe`: the table a plugin exports;
 //! * `runtime` – (feature `runtime`) tokio, ended with the plugin;
 //! * `testkit` – (feature `testkit`) a plugin without a server, and the conformance suite.
@@ -80,6 +81,7 @@ pub mod methods;
 pub mod plugin;
 #[cfg(feature = "runtime")]
 pub mod runtime;
+pub mod stop;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 pub mod wire;
@@ -91,6 +93,7 @@ pub use kinds::{
     TextToSpeech, Translator,
 };
 pub use plugin::{About, Plugin};
+pub use stop::Stop;
 pub use tandem_plugin_abi as abi;
 pub use wire::{Bytes, Kind, Manifest, Meta, MethodSpec};
 

@@ -14,6 +14,7 @@ use tandem_domain::{
     AccountId, ConversationId, FileId, InboxId, LaneId, MessageId, OutboxId, Timestamp,
     WorkspaceId,
     bus::{Heard, Listener, Signal},
+    channel::{Receipt, SendError},
     message::{
         Author, Content, Delivery, Inbound, InboundKind, NativeConversation, Outbound, SendOp,
     },
@@ -21,7 +22,7 @@ use tandem_domain::{
 };
 use tokio::sync::broadcast;
 
-use crate::{Accepted, Account, File, InboxError, NewFile, ReplyClaim, Sink};
+use crate::{Accepted, Account, Claim, File, InboxError, NewFile, ReplyClaim, Sink};
 
 /// Answers an event at once; what it returns is said by the bot.
 pub type Bot = Box<dyn Fn(&Inbound) -> Vec<Content> + Send + Sync>;
@@ -45,6 +46,10 @@ struct Inner {
     unknown: Vec<(AccountId, String, Vec<u8>)>,
     addresses: HashMap<String, Account>,
     waits: Vec<Duration>,
+    /// What the next in-band answer claims.
+    offered: Option<Vec<Outbound>>,
+    /// How each claim ended: written or not; none where nobody ended it.
+    claims: Vec<Option<bool>>,
     failure: Option<InboxError>,
 }
 
@@ -140,6 +145,17 @@ impl MemorySink {
         self.lock().waits.clone()
     }
 
+    /// The next in-band answer that is waited for is this.
+    pub fn claim_next(&self, outbound: Vec<Outbound>) {
+        self.lock().offered = Some(outbound);
+    }
+
+    /// How each claim ended: written or not; none where nobody has ended it.
+    #[must_use]
+    pub fn claims(&self) -> Vec<Option<bool>> {
+        self.lock().claims.clone()
+    }
+
     /// Makes an account known under an address of its platform.
     pub fn know(&self, address: &str, account: Account) {
         self.lock().addresses.insert(address.to_owned(), account);
@@ -220,8 +236,15 @@ impl Sink for MemorySink {
         limit: Duration,
         _most: usize,
     ) -> Option<ReplyClaim> {
-        self.lock().waits.push(limit);
-        None
+        let mut inner = self.lock();
+        inner.waits.push(limit);
+        let outbound = inner.offered.take()?;
+        inner.claims.push(None);
+        let claim = MemoryClaim {
+            sink: self.clone(),
+            number: inner.claims.len() - 1,
+        };
+        Some(ReplyClaim::new(outbound, Box::new(claim)))
     }
 
     async fn settled(
@@ -331,6 +354,22 @@ impl Sink for MemorySink {
 
     async fn load_file(&self, _account: &Account, id: FileId) -> Result<Option<File>, InboxError> {
         Ok(self.lock().files.get(&id).cloned())
+    }
+}
+
+struct MemoryClaim {
+    sink: MemorySink,
+    number: usize,
+}
+
+#[async_trait]
+impl Claim for MemoryClaim {
+    async fn written(self: Box<Self>, _: Receipt) {
+        self.sink.lock().claims[self.number] = Some(true);
+    }
+
+    async fn failed(self: Box<Self>, _: SendError) {
+        self.sink.lock().claims[self.number] = Some(false);
     }
 }
 

@@ -20,7 +20,7 @@ use tandem_plugin_host::{
 pub struct World {
     pub plugins: Plugins,
     pub folder: PathBuf,
-    _all: tempfile::TempDir,
+    pub _all: tempfile::TempDir,
 }
 
 /// Bounds in which a test need not wait long.

@@ -35,6 +35,7 @@ struct Kept {
     events: Vec<Inbound>,
     values: BTreeMap<String, Value>,
     settled: Vec<Value>,
+    unknown: Vec<Value>,
     refuse: Option<i32>,
 }
 
@@ -72,6 +73,12 @@ impl MemoryHost {
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Value> {
         self.kept().values.get(key).cloned()
+    }
+
+    /// What was not understood, as it was handed in.
+    #[must_use]
+    pub fn unknown(&self) -> Vec<Value> {
+        self.kept().unknown.clone()
     }
 
     /// Ends of claims, as they were told.
@@ -114,6 +121,10 @@ impl MemoryHost {
                     events.into_iter().map(|event| kept.accept(event)).collect();
                 self.changed.notify_all();
                 Ok(json!({"accepted": accepted}))
+            }
+            "inbox.accept_unknown" => {
+                kept.unknown.push(params_of(params)?);
+                Ok(Value::Null)
             }
             "inbox.reply_within" => Ok(Value::Null),
             "receipt.update" => {

@@ -137,7 +137,7 @@ impl Kind {
         if method.strip_prefix("action.").is_some_and(is_method_name) {
             return Some(Self::Action);
         }
-        if method == "channel.http" {
+        if matches!(method, "channel.http" | "channel.fetch") {
             return Some(Self::Channel);
         }
         Self::ALL

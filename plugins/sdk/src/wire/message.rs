@@ -4,9 +4,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Bytes;
+
 /// What a channel can show and take, with the fields that a channel in a script declares as its
 /// `caps`: `{"text": {"max": 4096}, "buttons": {"max": 3, …}}`. What is absent cannot; what is
 /// misspelt is refused by the host when the channel opens.
+///
+/// Two more say what concerns the way in: `in_band_ms`, how long after an event its answer is left
+/// to [`Inbox::reply_within`](crate::Inbox::reply_within), and `addresses`, what the platform calls
+/// this account.
 pub type Capabilities = Value;
 
 /// One event of a channel, verified and decoded. The host adds the channel and the account.
@@ -127,6 +133,21 @@ pub struct ReplyClaim {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SendParams {
     pub message: Outbound,
+}
+
+/// The parameters of `channel.fetch`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FetchParams {
+    pub media: Media,
+}
+
+/// A medium as the platform gave it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// What the platform says it is; the host looks into the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime: Option<String>,
+    pub data: Bytes,
 }
 
 /// One native send.

@@ -16,8 +16,8 @@ pub use bytes::Bytes;
 pub use manifest::{Fault, Kind, Manifest, MethodSpec};
 pub use message::{
     Accepted, Author, Capabilities, Card, Choice, ChoiceStyle, Content, ConversationKind, Delivery,
-    Inbound, InboundKind, Media, MediaKind, NativeConversation, Outbound, Part, Receipt,
-    ReplyClaim, ReplyContext, ReplyUse, SendOp, SendParams, Sender,
+    FetchParams, Fetched, Inbound, InboundKind, Media, MediaKind, NativeConversation, Outbound,
+    Part, Receipt, ReplyClaim, ReplyContext, ReplyUse, SendOp, SendParams, Sender,
 };
 pub use payload::{
     ChatMessage, Embed, Embedded, ExportBatch, ExportReceipt, Finish, Generate, Generated,
