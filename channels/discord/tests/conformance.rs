@@ -16,6 +16,7 @@ use tandem_channel_kit::{
     conformance::{
         self,
         sending::{self, Outgoing},
+        table,
         webhook::{self, Request, Said, Signed, Webhook},
     },
     fake::{
@@ -27,6 +28,8 @@ use tandem_channel_kit::{
 use tandem_domain::{Timestamp, message::Inbound};
 
 const NOW: i64 = 1_760_000_000;
+/// Where what the suites tried is written down.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/channels");
 
 fn open(more: Value) -> Arc<dyn Channel> {
     let mut settings = json!({"token": kind::Secret::found(TOKEN)});
@@ -97,7 +100,8 @@ impl Outgoing for Sends {
 
 #[tokio::test]
 async fn discord_says_how_each_send_ended() {
-    sending::check(Arc::new(Sends)).await.unwrap();
+    let report = sending::report(Arc::new(Sends)).await;
+    table::documented(DOCS.as_ref(), "discord", &report).unwrap();
 }
 
 struct Interactions(Ed25519KeyPair);
@@ -162,6 +166,27 @@ impl Webhook for Interactions {
         Some(self.sign(Self::body(said), NOW - 301))
     }
 
+    fn downgrades(&self, said: &Said) -> Vec<(&'static str, Request)> {
+        let good = self.request(said);
+        let under = |signature: String| {
+            let mut request = good.clone();
+            let header = request.headers.last_mut().unwrap();
+            assert_eq!(header.0, "x-signature-ed25519");
+            header.1 = signature;
+            request
+        };
+        let other = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
+        let text = [NOW.to_string().as_bytes(), &good.body].concat();
+        vec![
+            (
+                "the signature of the body alone",
+                under(hex::encode(self.0.sign(&good.body))),
+            ),
+            ("another's key", under(hex::encode(other.sign(&text)))),
+            ("a signature of zeros", under("00".repeat(64))),
+        ]
+    }
+
     fn not_understood(&self) -> Request {
         let odd = br#"{"id": "1", "application_id": "8", "type": 99}"#;
         self.sign(odd.to_vec(), NOW)
@@ -175,5 +200,6 @@ impl Webhook for Interactions {
 #[tokio::test]
 async fn discord_takes_signed_interactions_once_and_no_others() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
-    webhook::check(&Interactions(pair)).await.unwrap();
+    let report = webhook::report(&Interactions(pair)).await;
+    table::documented(DOCS.as_ref(), "discord", &report).unwrap();
 }

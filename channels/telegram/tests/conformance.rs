@@ -14,6 +14,7 @@ use tandem_channel_kit::{
     conformance::{
         self,
         sending::{self, Outgoing},
+        table,
         webhook::{self, Request, Said, Signed, Webhook},
     },
     fake,
@@ -21,6 +22,9 @@ use tandem_channel_kit::{
 };
 use tandem_channel_telegram::signature;
 use tandem_domain::{channel::SendError, message::Content};
+
+/// Where what the suites tried is written down.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/channels");
 
 struct Hook(Arc<dyn Channel>);
 
@@ -57,6 +61,31 @@ impl Webhook for Hook {
     /// Telegram signs nothing: the secret is all.
     fn signs_body(&self) -> bool {
         false
+    }
+
+    fn downgrades(&self, said: &Said) -> Vec<(&'static str, Request)> {
+        let good = self.request(said);
+        let secret = common::SECRET;
+        let carrying = |headers: Vec<(&str, &str)>, query: &str| Request {
+            uri: format!("{}{query}", good.uri),
+            headers: headers
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            ..good.clone()
+        };
+        let query = format!("?secret_token={secret}");
+        vec![
+            ("the secret in the address", carrying(Vec::new(), &query)),
+            (
+                "the secret in another header",
+                carrying(vec![("authorization", secret)], ""),
+            ),
+            (
+                "the beginning of the secret",
+                carrying(vec![(signature::HEADER, &secret[..1])], ""),
+            ),
+        ]
     }
 
     fn not_understood(&self) -> Request {
@@ -116,12 +145,16 @@ impl Outgoing for Sends {
 #[tokio::test]
 async fn requests_are_taken_as_every_channel_takes_them() {
     let hook = Hook(common::webhook("http://127.0.0.1:9").await);
-    assert_eq!(webhook::check(&hook).await, Ok(()));
+    let report = webhook::report(&hook).await;
+    let written = table::documented(DOCS.as_ref(), "telegram", &report);
+    assert_eq!(written, Ok(()));
 }
 
 #[tokio::test]
 async fn messages_are_sent_as_every_channel_sends_them() {
-    assert_eq!(sending::check(Arc::new(Sends)).await, Ok(()));
+    let report = sending::report(Arc::new(Sends)).await;
+    let written = table::documented(DOCS.as_ref(), "telegram", &report);
+    assert_eq!(written, Ok(()));
 }
 
 #[tokio::test(start_paused = true)]

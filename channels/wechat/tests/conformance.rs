@@ -20,11 +20,15 @@ use tandem_channel_kit::{
     conformance::{
         self,
         sending::{self, Outgoing, TokenAt},
+        table,
         webhook::{self, Request, Said, Signed, Webhook},
     },
     fake::platform::{Call, FarPlatform, Reply},
 };
 use tandem_channel_wechat::{Family, fields};
+
+/// Where what the suites tried is written down.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/channels");
 
 struct Subject {
     family: Family,
@@ -238,7 +242,9 @@ impl Outgoing for Subject {
 async fn requests_are_taken_as_every_channel_takes_them() {
     for family in Family::ALL {
         let subject = Subject::new(family).await;
-        assert_eq!(webhook::check(&subject).await, Ok(()), "{}", family.name());
+        let report = webhook::report(&subject).await;
+        let written = table::documented(DOCS.as_ref(), family.name(), &report);
+        assert_eq!(written, Ok(()), "{}", family.name());
     }
 }
 
@@ -246,8 +252,9 @@ async fn requests_are_taken_as_every_channel_takes_them() {
 async fn messages_are_sent_as_every_channel_sends_them() {
     for family in Family::ALL {
         let subject = Subject::new(family).await;
-        let checked = sending::check(Arc::new(subject)).await;
-        assert_eq!(checked, Ok(()), "{}", family.name());
+        let report = sending::report(Arc::new(subject)).await;
+        let written = table::documented(DOCS.as_ref(), family.name(), &report);
+        assert_eq!(written, Ok(()), "{}", family.name());
     }
 }
 

@@ -152,6 +152,10 @@ pub fn documented(folder: &Path, channel: &str, report: &Report) -> Result<(), V
         return Err(report.wrong.clone());
     }
     let _turn = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let shown = match folder.join(format!("{channel}.md")).exists() {
+        true => format!("[{channel}]({channel}.md)"),
+        false => channel.to_owned(),
+    };
     let update = std::env::var_os("UPDATE_DOCS").is_some();
     for words in [&EN, &ZH] {
         let path = folder.join(words.file);
@@ -159,7 +163,7 @@ pub fn documented(folder: &Path, channel: &str, report: &Report) -> Result<(), V
         let mut tables = words.tables(&page);
         for (way, lines) in WAYS.iter().zip(&mut tables) {
             if way.iter().any(|check| report.tried.contains(check)) {
-                lines.insert(channel.to_owned(), line(channel, way, report));
+                lines.insert(channel.to_owned(), line(&shown, way, report));
             }
         }
         let due = words.page(&tables);
@@ -179,13 +183,13 @@ pub fn documented(folder: &Path, channel: &str, report: &Report) -> Result<(), V
     Ok(())
 }
 
-fn line(channel: &str, way: &[Check], report: &Report) -> String {
+fn line(shown: &str, way: &[Check], report: &Report) -> String {
     let cells = way.iter().map(|check| match report.tried.contains(check) {
         true => "✓",
         false => "–",
     });
     let cells: Vec<&str> = cells.collect();
-    format!("| [{channel}]({channel}.md) | {} |", cells.join(" | "))
+    format!("| {shown} | {} |", cells.join(" | "))
 }
 
 impl Words {
@@ -197,11 +201,16 @@ impl Words {
             if let Some(title) = line.strip_prefix("## ") {
                 at = self.titles.iter().position(|known| *known == title);
             }
-            let name = line
-                .strip_prefix("| [")
-                .and_then(|rest| rest.split_once(']'));
-            if let (Some(at), Some((name, _))) = (at, name) {
-                let line = line.replace(".zh.md)", ".md)");
+            let cell = line
+                .strip_prefix("| ")
+                .and_then(|rest| rest.split_once(' '));
+            let (Some(at), Some((cell, _))) = (at, cell) else {
+                continue;
+            };
+            if cell != self.channel {
+                let name = cell.trim_start_matches('[');
+                let name = name.split(']').next().unwrap_or(name);
+                let line = line.replacen(".zh.md)", ".md)", 1);
                 tables[at].insert(name.to_owned(), line);
             }
         }
@@ -244,8 +253,8 @@ mod tests {
         for words in [EN, ZH] {
             let mut tables = words.tables("");
             for (way, lines) in WAYS.iter().zip(&mut tables) {
-                for name in ["b", "a"] {
-                    lines.insert(name.to_owned(), line(name, way, &report));
+                for (name, shown) in [("b", "b"), ("a", "[a](a.md)")] {
+                    lines.insert(name.to_owned(), line(shown, way, &report));
                 }
             }
             let page = words.page(&tables);
