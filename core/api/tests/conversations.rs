@@ -4,9 +4,9 @@
 
 mod support;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Answer, Bench, bench, get, post};
+use support::{Answer, Bench, ask, bench, get, post};
 use tandem_channel_kit::NewFile;
 use tandem_domain::{
     ConversationId, FileId, LaneId, Timestamp, WorkspaceId,
@@ -436,6 +436,42 @@ async fn packs_are_shown_and_a_bad_one_is_refused() {
     assert_eq!(bad.body["error"]["details"]["problems"][0]["line"], 7);
     let after = get("/api/v1/packs").to(&bench).await;
     assert_eq!(after.items()[0]["last_reload"]["outcome"], "refused");
+}
+
+#[tokio::test]
+async fn plugins_are_shown_reloaded_and_switched() {
+    let bench = bench().await;
+    let all = get("/api/v1/plugins").to(&bench).await;
+    assert_eq!(all.items()[0]["state"], "ok");
+    assert_eq!(all.body["images"], json!({"loaded": 1, "most": 256}));
+    let at = |what: &str| format!("/api/v1/plugins/parcel/{what}");
+    let post = async |path: String| ask(Method::POST, path).to(&bench).await;
+    assert_eq!(post(at("reload")).await.body["name"], "parcel");
+    *bench.plugins.refuse.lock().unwrap() = true;
+    let refused = post(at("reload")).await;
+    assert_eq!(
+        (refused.status, refused.code()),
+        (StatusCode::UNPROCESSABLE_ENTITY, "plugin_refused")
+    );
+    let why = &refused.body["error"]["details"]["why"];
+    assert_eq!(why, &json!({"en": "it is cut off"}));
+    let off = post(at("disable")).await;
+    assert_eq!(
+        (&off.body["state"], &off.body["why"]["en"]),
+        (&json!("disabled"), &json!("admin"))
+    );
+    // Anybody may read that something is wrong, and nobody the plugin's own words.
+    let ready = get("/readyz").without_token().to(&bench).await;
+    assert_eq!(ready.status, StatusCode::OK);
+    let unwell = json!([{"name": "parcel", "state": "disabled", "why": "it was switched off"}]);
+    assert_eq!(ready.body, json!({"status": "ok", "plugins": unwell}));
+    assert_eq!(post(at("enable")).await.body["state"], "ok");
+    let ready = get("/readyz").without_token().to(&bench).await;
+    assert_eq!(ready.body, json!({"status": "ok"}));
+    for what in ["reload", "disable", "enable"] {
+        let nobody = post(format!("/api/v1/plugins/nobody/{what}")).await;
+        assert_eq!(nobody.status, StatusCode::NOT_FOUND, "{what}");
+    }
 }
 
 #[tokio::test]

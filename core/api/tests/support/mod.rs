@@ -525,7 +525,10 @@ impl Plugins for Parcel {
     }
 
     fn switch(&self, name: &str, on: bool, by: &str) -> bool {
-        *self.off_by.lock().unwrap() = (!on).then(|| by.to_owned());
-        name == "parcel"
+        let known = name == "parcel";
+        if known {
+            *self.off_by.lock().unwrap() = (!on).then(|| by.to_owned());
+        }
+        known
     }
 }

@@ -9,6 +9,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tandem_domain::action::{Action, ActionError, Meta, Ran, Request};
 use tandem_plugin_host::{Meta as CallMeta, PluginError};
+use tokio::time::Instant;
 
 use super::PluginSet;
 
@@ -16,6 +17,9 @@ use super::PluginSet;
 const MESSAGE_MAX: usize = 500;
 /// Bytes of a code that `on_error` may choose by.
 const CODE_MAX: usize = 64;
+
+/// Before the second attempt; doubles with each.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Takes [`Request::Plugin`] to the plugin it names.
 pub struct PluginAction(pub Arc<PluginSet>);
@@ -36,23 +40,58 @@ impl Action for PluginAction {
             return Err(ActionError::new("unavailable", why)).into();
         };
         let method = format!("action.{method}");
-        let limit = limit(meta.timeout_ms, plugin.time_for(&method));
-        let of = CallMeta {
-            workspace: meta.workspace.as_str().to_owned(),
-            conversation: Some(meta.conversation.to_string()),
-            idempotency_key: meta.idempotency_key.clone(),
-            ..CallMeta::default()
+        let until = Instant::now() + step_limit(meta.timeout_ms);
+        let mut attempt = 0;
+        let called = loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let limit = plugin.time_for(&method).map_or(left, |own| own.min(left));
+            let of = CallMeta {
+                workspace: meta.workspace.as_str().to_owned(),
+                conversation: Some(meta.conversation.to_string()),
+                idempotency_key: meta.idempotency_key.clone(),
+                ..CallMeta::default()
+            };
+            let called = plugin.call(&method, args, of, Some(limit)).await;
+            let again = called
+                .as_ref()
+                .err()
+                .and_then(|error| again(error, meta, attempt));
+            match again {
+                Some(pause) if Instant::now() + pause < until => {
+                    tokio::time::sleep(pause).await;
+                    attempt += 1;
+                }
+                _ => break called,
+            }
         };
-        let called = plugin.call(&method, args, of, Some(limit)).await;
         called.map_err(|error| explain(&error, meta.write)).into()
     }
 }
 
-/// The step's time, and no more than the plugin's own. A little less, so that a plugin that takes too
-/// long is seen to do so before the step is over.
-fn limit(step_ms: u64, own: Option<Duration>) -> Duration {
-    let step = Duration::from_millis(step_ms.saturating_sub((step_ms / 20).min(50)).max(1));
-    own.map_or(step, |own| own.min(step))
+/// The step's time, but for a little: a plugin that takes too long is seen to do so before the step is
+/// over.
+fn step_limit(step_ms: u64) -> Duration {
+    Duration::from_millis(step_ms.saturating_sub((step_ms / 20).min(50)).max(1))
+}
+
+/// After what pause the step may be tried again; `None` where that cannot help, was not asked for, or
+/// could do twice what is to be done once.
+fn again(error: &PluginError, meta: &Meta, attempt: u32) -> Option<Duration> {
+    if attempt >= meta.retries.unwrap_or(0) {
+        return None;
+    }
+    let safe = !meta.write || meta.idempotency_key.is_some() || !error.may_have_happened();
+    let passing = match error {
+        PluginError::Failed(error) => error.retry_after_ms.is_some() || error.code == "unavailable",
+        PluginError::Disabled(_) => false,
+        error => matches!(error.code(), "timeout" | "unavailable"),
+    };
+    let asked = match error {
+        PluginError::Failed(error) => error.retry_after_ms.map(Duration::from_millis),
+        _ => None,
+    };
+    let growing = PAUSE.saturating_mul(1 << attempt.min(6));
+    (safe && passing).then(|| asked.unwrap_or(growing))
 }
 
 /// What a flow's `on_error` chooses by. A write that may have happened is `unknown`, whatever went
@@ -143,11 +182,47 @@ mod tests {
     }
 
     #[test]
-    fn a_call_ends_before_its_step_and_within_the_plugins_own_time() {
-        let own = |ms| Some(Duration::from_millis(ms));
-        assert_eq!(limit(10_000, None), Duration::from_millis(9950));
-        assert_eq!(limit(10_000, own(4000)), Duration::from_millis(4000));
-        assert_eq!(limit(100, own(4000)), Duration::from_millis(95));
-        assert_eq!(limit(1, None), Duration::from_millis(1));
+    fn a_step_is_tried_again_where_it_asks_for_it_and_nothing_happens_twice() {
+        let meta = |write: bool, key: Option<&str>| Meta {
+            workspace: "w".into(),
+            conversation: tandem_domain::ConversationId::fresh(),
+            contact: tandem_domain::ContactId::fresh(),
+            locale: "en".into(),
+            pack: String::new(),
+            now: tandem_domain::Timestamp::now(),
+            timeout_ms: 1000,
+            retries: Some(2),
+            idempotency_key: key.map(str::to_owned),
+            write,
+        };
+        let after = Duration::from_secs(1);
+        let overrun = PluginError::Timeout { after, begun: true };
+        let read = meta(false, None);
+        assert_eq!(again(&overrun, &read, 0), Some(PAUSE));
+        assert_eq!(again(&overrun, &read, 1), Some(PAUSE * 2));
+        assert_eq!(again(&overrun, &read, 2), None);
+        assert_eq!(again(&overrun, &meta(true, None), 0), None);
+        assert_eq!(again(&overrun, &meta(true, Some("k")), 0), Some(PAUSE));
+        assert_eq!(again(&PluginError::Busy, &meta(true, None), 0), Some(PAUSE));
+        let wait = Error::new("slow_down", "").retry_after(Duration::from_millis(7));
+        let wait = PluginError::Failed(wait);
+        assert_eq!(again(&wait, &read, 0), Some(Duration::from_millis(7)));
+        let said = PluginError::Failed(Error::new("not_found", ""));
+        assert_eq!(again(&said, &read, 0), None);
+        assert_eq!(again(&PluginError::Panicked(String::new()), &read, 0), None);
+        let off = PluginError::Disabled(String::new());
+        assert_eq!(again(&off, &read, 0), None);
+        let none = Meta {
+            retries: None,
+            ..read
+        };
+        assert_eq!(again(&PluginError::Busy, &none, 0), None);
+    }
+
+    #[test]
+    fn a_call_ends_a_little_before_its_step() {
+        assert_eq!(step_limit(10_000), Duration::from_millis(9950));
+        assert_eq!(step_limit(100), Duration::from_millis(95));
+        assert_eq!(step_limit(1), Duration::from_millis(1));
     }
 }

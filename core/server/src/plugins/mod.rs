@@ -156,13 +156,17 @@ impl PluginSet {
         environment: &Environment,
         services: Arc<PluginServices>,
     ) -> anyhow::Result<Arc<Self>> {
+        let private = config.data_dir.join("plugins");
         let host = HostConfig {
             folders: config.plugin_folders.clone(),
-            private: config.data_dir.join("plugins"),
+            private: private.clone(),
             probe: probe(),
             limits: Limits::default(),
         };
-        let host = Plugins::new(host, services.clone()).map_err(|refusal| anyhow::anyhow!(refusal));
+        let host = Plugins::new(host, services.clone())
+            .map_err(|refusal| anyhow::anyhow!(refusal))
+            .context("copies of plugins cannot be kept")?;
+        sweep(&private);
         let entries = config.plugins.iter().map(|(name, settings)| {
             let entry = Entry {
                 settings: settings.clone(),
@@ -172,7 +176,7 @@ impl PluginSet {
             (name.clone(), entry)
         });
         let set = Arc::new(Self {
-            host: host.context("copies of plugins cannot be kept")?,
+            host,
             services,
             entries: entries.collect(),
             folders: config.plugin_folders.clone(),
@@ -372,6 +376,17 @@ impl PluginSet {
                     "A plugin did not end in time and was left behind."
                 );
             }
+        }
+    }
+}
+
+/// Copies that a server which was killed left behind. Nobody else has this data folder now.
+fn sweep(private: &Path) {
+    for left in std::fs::read_dir(private).into_iter().flatten().flatten() {
+        let path = left.path();
+        if path.extension().is_some_and(|ending| ending == "so") {
+            // One that stays takes room, and nothing else.
+            let _ = std::fs::remove_file(path);
         }
     }
 }

@@ -1,11 +1,13 @@
 //! `tandem plugin`: makes, looks at and tries plugins.
 //!
 //! * [`find`] – the plugin that was meant: a file, or a name of the configuration;
-//! * [`inspect`] – what it says of itself; [`check`] – all that a start would do with it.
+//! * [`inspect`] – what it says of itself; [`check`] – all that a start would do with it;
+//! * [`new`] – one to begin with.
 
 mod check;
 mod find;
 mod inspect;
+mod new;
 
 use std::path::PathBuf;
 
@@ -13,6 +15,8 @@ use super::{Common, End};
 
 #[derive(clap::Subcommand, Debug)]
 pub(crate) enum Command {
+    /// Make a small plugin that builds, with a test that passes.
+    New(new::New),
     /// Show what a plugin says of itself; its configuration is not needed.
     Inspect(Inspect),
     /// Do all that a start of the server would do with a plugin, and say each.
@@ -39,6 +43,7 @@ pub(crate) struct Inspect {
 
 pub(crate) fn run(common: &Common, command: &Command) -> anyhow::Result<End> {
     match command {
+        Command::New(options) => new::run(common, options),
         Command::Inspect(options) => inspect::run(common, options),
         Command::Check(which) => check::run(common, which),
     }
