@@ -37,7 +37,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("channel-wechat", &["channel-kit", "domain", "net"]),
     ("plugin-abi", &[]),
     ("plugin-sdk", &["plugin-abi"]),
-    ("plugin-host", &["plugin-abi", "plugin-sdk"]),
+    (
+        "plugin-host",
+        &["channel-kit", "domain", "plugin-abi", "plugin-sdk"],
+    ),
+    ("plugin-irc", &["plugin-sdk"]),
     ("plugin-parcel", &["plugin-sdk"]),
 ];
 

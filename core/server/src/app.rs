@@ -164,7 +164,10 @@ impl App {
             router = router.merge(connect(&engine, identity, channel, &stop));
         }
         for (name, other) in &config.channels.others {
-            let kind = kind(&kinds, name, other)?;
+            let Some(kind) = kind(&kinds, &plugins, name, other)? else {
+                tracing::warn!(channel = name, "The plugin of a channel was refused; the server starts without its accounts.");
+                continue;
+            };
             for (id, account) in &other.accounts {
                 let setting = format!("channels.{name}.accounts.{id}");
                 let opening = Opening {
@@ -187,6 +190,7 @@ impl App {
                 router = router.merge(connect(&engine, identity, channel, &stop));
             }
         }
+        plugins.note_native();
         let metrics = crate::metrics::install();
         let state = ApiState::new(
             engine.clone(),
@@ -264,15 +268,27 @@ impl App {
     }
 }
 
-/// The kind of channel that the configuration names.
-fn kind(kinds: &Kinds, name: &str, other: &Other) -> anyhow::Result<Arc<dyn Kind>> {
-    match &other.file {
-        Some(file) => kinds
+/// The kind of channel that the configuration names; none where it is a plugin that may be missing.
+fn kind(
+    kinds: &Kinds,
+    plugins: &PluginSet,
+    name: &str,
+    other: &Other,
+) -> anyhow::Result<Option<Arc<dyn Kind>>> {
+    match (&other.plugin, &other.file) {
+        (Some(plugin), _) => {
+            let kind = plugins.kind(name, plugin);
+            let kind = kind.with_context(|| format!("channels.{name}.plugin: {plugin}"))?;
+            Ok(kind.map(|kind| Arc::new(kind) as Arc<dyn Kind>))
+        }
+        (None, Some(file)) => kinds
             .of_file(file)
+            .map(Some)
             .with_context(|| format!("channels.{name}.file: {}", file.display())),
-        None => kinds
+        (None, None) => kinds
             .native(name)
             .cloned()
+            .map(Some)
             .with_context(|| format!("channels.{name}: there is no channel of this name")),
     }
 }

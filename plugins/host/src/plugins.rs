@@ -159,6 +159,14 @@ impl Plugins {
         Ok(manifest)
     }
 
+    /// The accounts of a channel that this plugin is, by name.
+    #[must_use]
+    pub fn accounts(&self, plugin: &str) -> Vec<Arc<Plugin>> {
+        let mut all = self.all();
+        all.retain(|one| channel::plugin_of(one.name()) == plugin && one.name() != plugin);
+        all
+    }
+
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
         self.known().by_name.get(name).cloned()

@@ -75,6 +75,17 @@ fn world() -> World {
     World::with(common::limits(), Arc::new(NoServices))
 }
 
+#[test]
+fn the_document_shows_what_is_tested() {
+    let example = include_str!("../examples/pigeon.rs");
+    for document in [
+        include_str!("../../../docs/channels/plugin.md"),
+        include_str!("../../../docs/channels/plugin.zh.md"),
+    ] {
+        assert!(document.contains(example), "the example differs from its test");
+    }
+}
+
 /// How Pigeon speaks, as far as the suite must know.
 struct Subject;
 

@@ -39,6 +39,9 @@ pub struct Other {
     /// The file that describes the channel; none where the program knows it by its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<PathBuf>,
+    /// The plugin that the channel is, by its name under `plugins`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
     /// By name; the name stands in the address of the account's webhook.
     pub accounts: BTreeMap<String, OtherAccount>,
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use tandem_plugin_host::Kind;
+
 use crate::channels::Kinds;
 
 use super::{
-    Config, LONGEST,
+    Config, LONGEST, Other,
     problem::{Fault, Problem},
     tree::{Node, Place},
 };
@@ -135,14 +137,15 @@ pub(super) fn sense(config: &Config, tree: &Node, kinds: &Kinds) -> Vec<Problem>
 fn channels(config: &Config, kinds: &Kinds, found: &mut Found<'_>) {
     for (name, other) in &config.channels.others {
         let kind = kinds.native(name);
-        if other.file.is_none() && kind.is_none() {
+        plugin(name, other, config, found);
+        if other.file.is_none() && other.plugin.is_none() && kind.is_none() {
             let mut known = kinds.names();
             known.insert(0, "web".to_owned());
             let known = known.join(", ");
             found.say(
                 &["channels", name],
-                &format!("there is no channel of this name; known are: {known}. One that a file describes names it as `file`"),
-                &format!("没有这个渠道；可用：{known}。由文件描述的渠道须写明 `file`"),
+                &format!("there is no channel of this name; known are: {known}. One that a file describes names it as `file`, one that is a plugin as `plugin`"),
+                &format!("没有这个渠道；可用：{known}。由文件描述的渠道须写明 `file`，由插件提供的须写明 `plugin`"),
             );
         }
         found.name(&["channels", name], name);
@@ -151,7 +154,7 @@ fn channels(config: &Config, kinds: &Kinds, found: &mut Found<'_>) {
             found.name(&path, account);
             let at = [path[0], path[1], path[2], path[3], "workspace"];
             found.workspace(&at, config, &settings.workspace);
-            let native = kind.filter(|_| other.file.is_none());
+            let native = kind.filter(|_| other.file.is_none() && other.plugin.is_none());
             for complaint in native.map_or_else(Vec::new, |kind| kind.check(&settings.settings)) {
                 let inner = complaint.path.iter().map(String::as_str);
                 let at: Vec<&str> = path.iter().copied().chain(inner).collect();
@@ -168,6 +171,37 @@ fn channels(config: &Config, kinds: &Kinds, found: &mut Found<'_>) {
                 "另一个渠道已有同名账号；账号名用于地址，不能重复",
             );
         }
+    }
+}
+
+/// What is wrong with the plugin that a channel names.
+fn plugin(name: &str, other: &Other, config: &Config, found: &mut Found<'_>) {
+    let Some(plugin) = &other.plugin else { return };
+    let path = ["channels", name, "plugin"];
+    if other.file.is_some() {
+        found.say(
+            &path,
+            "a channel is either a `file` or a `plugin`",
+            "渠道要么由 `file` 描述，要么由 `plugin` 提供",
+        );
+    }
+    let Some(settings) = config.plugins.get(plugin) else {
+        let known: Vec<&str> = config.plugins.keys().map(String::as_str).collect();
+        let known = known.join(", ");
+        found.say(
+            &path,
+            &format!("there is no such plugin; declared under `plugins` are: {known}"),
+            &format!("没有这个插件；`plugins` 中已声明：{known}"),
+        );
+        return;
+    };
+    let allowed = settings.kinds.as_ref();
+    if allowed.is_some_and(|kinds| !kinds.contains(&Kind::Channel)) {
+        found.say(
+            &path,
+            "the `kinds` of this plugin do not allow it to be a channel",
+            "该插件的 `kinds` 不允许它作为渠道",
+        );
     }
 }
 

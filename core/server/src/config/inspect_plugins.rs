@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tandem_channel_kit::Kind as _;
 use tandem_plugin_host::{
-    Manifest, PluginConfig, Refusal,
+    Kind, Manifest, PluginConfig, PluginKind, Refusal,
     schema::{Mismatch, misfits},
 };
 
@@ -44,7 +45,13 @@ pub(super) async fn plugins(
             path.map(str::to_owned).collect()
         };
         match looks.look(&host).await {
-            Ok(manifest) => found.extend(settings_of(&manifest, &host, &absent, tree)),
+            Ok(manifest) => {
+                // One that is a channel alone is never made without an account.
+                if !config.is_channel_alone(name, &manifest) {
+                    found.extend(settings_of(&manifest, &host, &absent, tree));
+                }
+                found.extend(accounts_of(&manifest, &host, config, tree));
+            }
             Err(refusal) => {
                 let path = at(key_of(&refusal, settings));
                 found.push(told(&refusal, tree, path, settings.optional));
@@ -109,6 +116,42 @@ fn settings_of(
         Some(Problem::at(fault, tree.place_of(&path), path))
     });
     told.collect()
+}
+
+/// What is wrong with the accounts of channels that this plugin is.
+fn accounts_of(
+    manifest: &Manifest,
+    host: &PluginConfig,
+    config: &Config,
+    tree: &Node,
+) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (channel, other) in &config.channels.others {
+        if other.plugin.as_deref() != Some(host.name.as_str()) {
+            continue;
+        }
+        let mut say = |path: Vec<String>, en: String, zh: String| {
+            let place = tree.place_of(&path);
+            found.push(Problem::at(Fault::Value { en, zh }, place, path));
+        };
+        if !manifest.offers(Kind::Channel) {
+            say(
+                ["channels", channel, "plugin"].map(str::to_owned).to_vec(),
+                format!("the plugin `{}` is no channel", host.name),
+                format!("插件 `{}` 不是渠道", host.name),
+            );
+            continue;
+        }
+        let kind = PluginKind::new(channel, host.clone(), manifest.clone());
+        for (account, settings) in &other.accounts {
+            for complaint in kind.check(&settings.settings) {
+                let path = ["channels", channel, "accounts", account].map(str::to_owned);
+                let path = path.into_iter().chain(complaint.path).collect();
+                say(path, complaint.en, complaint.zh);
+            }
+        }
+    }
+    found
 }
 
 /// The settings a plugin knows, as far as they are its own and not those of a group within.

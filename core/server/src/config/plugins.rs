@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tandem_plugin_host::{
-    Kind, PluginConfig, Refusal,
+    Kind, Manifest, PluginConfig, Refusal,
     manifest::{CONCURRENCY_MAX, TIMEOUT_MAX_MS, is_name},
 };
 
@@ -157,6 +157,18 @@ impl PluginSettings {
             timeout_ms: self.timeout.map(millis),
             memory_mb: self.memory.map(|memory| memory.0.div_ceil(1 << 20)),
         }
+    }
+}
+
+impl Config {
+    /// Whether a plugin is nothing but a channel that is configured: it has an instance for each
+    /// account and none of its own.
+    pub(crate) fn is_channel_alone(&self, plugin: &str, manifest: &Manifest) -> bool {
+        let mut channels = self.channels.others.values();
+        channels.any(|other| other.plugin.as_deref() == Some(plugin))
+            && Kind::ALL
+                .into_iter()
+                .all(|kind| manifest.offers(kind) == (kind == Kind::Channel))
     }
 }
 

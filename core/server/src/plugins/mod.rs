@@ -31,11 +31,12 @@ use tandem_channel_kit::Stop;
 use tandem_domain::Timestamp;
 use tandem_flow::diagnostic::{Words, words};
 use tandem_plugin_host::{
-    HostConfig, Limits, Plugin, PluginConfig, Plugins, Probe, Refusal, Retired,
+    HostConfig, Kind, Limits, Manifest, Plugin, PluginConfig, PluginKind, Plugins, Probe, Refusal,
+    Retired, channel::plugin_of,
 };
 
 pub use look::Looks;
-pub use services::{ChannelCalls, PluginServices};
+pub use services::PluginServices;
 
 use crate::{
     config::{Config, Environment, PluginSettings},
@@ -93,7 +94,7 @@ impl BadPlugin {
 
 /// All plugins of the configuration.
 pub struct PluginSet {
-    host: Plugins,
+    host: Arc<Plugins>,
     services: Arc<PluginServices>,
     entries: BTreeMap<String, Entry>,
     folders: Vec<PathBuf>,
@@ -106,6 +107,8 @@ pub struct PluginSet {
 struct Entry {
     settings: PluginSettings,
     state: Mutex<State>,
+    /// Whether a channel is configured that is this plugin.
+    channel: bool,
     /// One reload at a time.
     busy: tokio::sync::Mutex<()>,
 }
@@ -115,6 +118,8 @@ struct State {
     /// Its file as it was last loaded, or refused.
     seen: Option<Stamp>,
     last: Option<LastLoad>,
+    /// What it is, where it is a channel and nothing else: it has instances for accounts alone.
+    channel: Option<Manifest>,
     /// What packs expect and it does not keep.
     differences: Vec<Words>,
 }
@@ -170,13 +175,18 @@ impl PluginSet {
         let entries = config.plugins.iter().map(|(name, settings)| {
             let entry = Entry {
                 settings: settings.clone(),
+                channel: config
+                    .channels
+                    .others
+                    .values()
+                    .any(|other| other.plugin.as_deref() == Some(name)),
                 state: Mutex::default(),
                 busy: tokio::sync::Mutex::default(),
             };
             (name.clone(), entry)
         });
         let set = Arc::new(Self {
-            host,
+            host: Arc::new(host),
             services,
             entries: entries.collect(),
             folders: config.plugin_folders.clone(),
@@ -210,14 +220,41 @@ impl PluginSet {
 
     /// The host, for whoever loads more of what is configured here.
     #[must_use]
-    pub fn host(&self) -> &Plugins {
+    pub fn host(&self) -> &Arc<Plugins> {
         &self.host
     }
 
-    /// What plugins may ask; channels take their place in it.
+    /// What plugins may ask.
     #[must_use]
     pub fn services(&self) -> &Arc<PluginServices> {
         &self.services
+    }
+
+    /// The channel that a plugin is; `None` where it was refused and is optional. Its accounts are
+    /// opened by the kind, and reloaded with the plugin.
+    ///
+    /// # Errors
+    /// When there is no such plugin, or it is no channel.
+    pub fn kind(&self, channel: &str, plugin: &str) -> anyhow::Result<Option<PluginKind>> {
+        let entry = self.entries.get(plugin).context("there is no such plugin")?;
+        let alone = entry.state().channel.clone();
+        let manifest = match alone {
+            Some(manifest) => manifest,
+            None => match self.get(plugin).and_then(|plugin| plugin.manifest()) {
+                Some(manifest) => manifest,
+                None => return Ok(None),
+            },
+        };
+        let config = self
+            .told(plugin, entry)
+            .map_err(|why| anyhow::anyhow!(why.en))?;
+        let kind = PluginKind::new(channel, config, manifest);
+        Ok(Some(kind.with_plugins(self.host.clone())))
+    }
+
+    /// Remembers whether code of a plugin is in this process by now.
+    pub(crate) fn note_native(&self) {
+        note_native(&self.host);
     }
 
     /// What the host is told of a plugin, with its secrets looked up now.
@@ -243,11 +280,10 @@ impl PluginSet {
         // Before it is read: what is saved meanwhile is another file.
         entry.state().seen = entry.stamp(&self.folders);
         let loaded = match self.told(name, entry) {
-            Ok(config) => match self.host.get(name) {
-                Some(plugin) => plugin.reload(Some(config)).await.map(Some),
-                None => self.host.load(config).await.map(|_| None),
+            Ok(config) => {
+                let loaded = self.load_all(entry, config).await;
+                loaded.map_err(|refusal| said(&refusal))
             }
-            .map_err(|refusal| said(&refusal)),
             Err(why) => Err(why),
         };
         note_native(&self.host);
@@ -258,12 +294,50 @@ impl PluginSet {
         loaded
     }
 
+    /// The plugin itself, unless it is a channel alone, then the accounts that are open. The first
+    /// that is refused leaves the others as they were.
+    async fn load_all(
+        &self,
+        entry: &Entry,
+        config: PluginConfig,
+    ) -> Result<Option<Retired>, Refusal> {
+        let name = config.name.clone();
+        let own = self.host.get(&name);
+        let mut ended = None;
+        if own.is_none() && entry.channel {
+            let manifest = self.host.look(&config).await?;
+            let offered = Kind::ALL.into_iter().filter(|kind| manifest.offers(*kind));
+            if offered.eq([Kind::Channel]) {
+                entry.state().channel = Some(manifest);
+            } else {
+                self.host.load(config).await?;
+            }
+        } else {
+            ended = match own {
+                Some(plugin) => Some(plugin.reload(Some(config)).await?),
+                None => {
+                    self.host.load(config).await?;
+                    None
+                }
+            };
+        }
+        for account in self.host.accounts(&name) {
+            let retired = account.reload(None).await?;
+            if ended.is_none() || matches!(retired, Retired::Leaked(_)) {
+                ended = Some(retired);
+            }
+        }
+        Ok(ended)
+    }
+
     /// Loads a plugin anew from its file, with its secrets looked up again; one that was refused at
     /// the start is loaded now. `None` where no such plugin is configured.
     ///
     /// # Errors
     /// Why the new one is refused: the old one goes on.
     pub async fn reload(self: &Arc<Self>, name: &str) -> Option<Result<(), Words>> {
+        // An account is reloaded with all that share its library.
+        let name = plugin_of(name);
         self.entries.get(name)?;
         let (set, name) = (self.clone(), name.to_owned());
         // Whoever asked may be gone before the old one has ended, which must not stop its end.

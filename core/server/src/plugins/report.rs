@@ -18,9 +18,16 @@ impl Plugins for Report {
     fn list(&self) -> Vec<PluginView> {
         let entries = self.0.entries.iter();
         entries
-            .map(|(name, entry)| {
-                let health = self.0.host.get(name).map(|plugin| plugin.health());
-                view(name, entry, health)
+            .flat_map(|(name, entry)| {
+                let accounts = self.0.host.accounts(name);
+                let own = self.0.host.get(name).map(|plugin| plugin.health());
+                let alone = own.is_none() && !accounts.is_empty();
+                let own = (!alone).then(|| view(name, entry, own));
+                let accounts = accounts.into_iter().map(|account| {
+                    let health = account.health();
+                    view(account.name(), entry, Some(health))
+                });
+                own.into_iter().chain(accounts).collect::<Vec<_>>()
             })
             .collect()
     }

@@ -1,11 +1,7 @@
-//! What plugins may ask of the server: values of their own, and, for those that are channels, the
-//! inbox.
+//! What plugins may ask of the server: values of their own. What accounts of channels ask of the
+//! inbox the host answers before.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -23,51 +19,22 @@ const VALUE_MAX: usize = 64 << 10;
 /// Bytes of a key.
 const KEY_MAX: usize = 256;
 /// What only a channel may ask.
-const OF_CHANNELS: [&str; 3] = ["inbox.accept", "inbox.reply_within", "receipt.update"];
-
-/// Answers what one channel asks: `inbox.accept`, `inbox.reply_within`, `receipt.update`.
-#[async_trait]
-pub trait ChannelCalls: Send + Sync + 'static {
-    /// See [`Services::call`].
-    async fn call(&self, method: &str, params: Value) -> Result<Value, ServiceError>;
-}
+const OF_CHANNELS: [&str; 4] = [
+    "inbox.accept",
+    "inbox.accept_unknown",
+    "inbox.reply_within",
+    "receipt.update",
+];
 
 /// The services of all plugins.
 pub struct PluginServices {
     store: Arc<dyn Store>,
-    channels: RwLock<HashMap<String, Arc<dyn ChannelCalls>>>,
 }
 
 impl PluginServices {
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self {
-            store,
-            channels: RwLock::default(),
-        }
-    }
-
-    /// From now on this answers what the plugin asks as a channel.
-    pub fn connect(&self, plugin: &str, calls: Arc<dyn ChannelCalls>) {
-        let mut channels = self
-            .channels
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        channels.insert(plugin.to_owned(), calls);
-    }
-
-    /// The plugin is a channel no more.
-    pub fn disconnect(&self, plugin: &str) {
-        let mut channels = self
-            .channels
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        channels.remove(plugin);
-    }
-
-    fn channel(&self, plugin: &str) -> Option<Arc<dyn ChannelCalls>> {
-        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
-        channels.get(plugin).cloned()
+        Self { store }
     }
 
     async fn get(&self, plugin: &str, params: Value) -> Result<Value, ServiceError> {
@@ -126,15 +93,13 @@ impl Services for PluginServices {
         match method {
             "kv.get" => self.get(plugin, params).await,
             "kv.put" => self.put(plugin, params).await,
-            _ if OF_CHANNELS.contains(&method) => match self.channel(plugin) {
-                Some(channel) => channel.call(method, params).await,
-                None => Err(ServiceError::Failed(Error::new(
-                    "no_channel",
-                    format!(
-                        "no account of a channel uses the plugin `{plugin}`: name it under `channels` in the configuration"
-                    ),
-                ))),
-            },
+            // The host answers those who are accounts of a channel.
+            _ if OF_CHANNELS.contains(&method) => Err(ServiceError::Failed(Error::new(
+                "no_channel",
+                format!(
+                    "this is no account of a channel: name the plugin `{plugin}` under `channels` in the configuration"
+                ),
+            ))),
             _ => Err(ServiceError::UnknownMethod),
         }
     }
@@ -207,22 +172,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_channel_asks_goes_to_its_account_and_is_refused_without_one() {
-        struct Inbox;
-        #[async_trait]
-        impl ChannelCalls for Inbox {
-            async fn call(&self, method: &str, _: Value) -> Result<Value, ServiceError> {
-                Ok(json!(method))
-            }
-        }
+    async fn what_only_a_channel_may_ask_is_refused_to_others() {
         let (services, _folder) = services();
         let ask = async |method: &str| services.call("irc", method, json!({})).await;
         let refused = ask("inbox.accept").await.unwrap_err();
         assert!(matches!(refused, ServiceError::Failed(error) if error.code == "no_channel"));
-        services.connect("irc", Arc::new(Inbox));
-        assert_eq!(ask("inbox.accept").await, Ok(json!("inbox.accept")));
-        services.disconnect("irc");
-        assert!(ask("receipt.update").await.is_err());
         assert_eq!(ask("files.read").await, Err(ServiceError::UnknownMethod));
     }
 }

@@ -93,7 +93,7 @@ impl ChannelKind for PluginKind {
     }
 
     fn check(&self, settings: &Value) -> Vec<Complaint> {
-        settings::check(&self.manifest, &self.merged(settings))
+        settings::check(&self.manifest, settings, &self.merged(settings))
     }
 
     async fn open(&self, opening: Opening) -> Result<Arc<dyn Channel>, OpenError> {

@@ -31,6 +31,13 @@ fn instance(plugin: &str, account: &str) -> String {
     format!("{plugin}{BETWEEN}{account}")
 }
 
+/// The configured plugin that an instance is of: itself, where it is no account's.
+#[must_use]
+pub fn plugin_of(instance: &str) -> &str {
+    let before = instance.split_once(BETWEEN);
+    before.map_or(instance, |(plugin, _)| plugin)
+}
+
 /// Whether an instance is an account's.
 pub(crate) fn is_account(name: &str) -> bool {
     let Some((plugin, account)) = name.split_once(BETWEEN) else {
@@ -48,6 +55,7 @@ mod tests {
     fn an_account_is_told_from_a_plugin_by_its_name() {
         assert!(is_account(&instance("irc", "libera")));
         assert!(is_account("irc.1-a_b"));
+        assert_eq!((plugin_of("irc.libera"), plugin_of("irc")), ("irc", "irc"));
         for other in ["irc", "irc.", ".a", "irc.A", "irc.a.b", "Irc.a", "irc./"] {
             assert!(!is_account(other), "{other}");
         }

@@ -13,11 +13,12 @@ use crate::schema::{Mismatch, misfits};
 /// it when the account is opened.
 const PLACEHOLDER: &str = "a secret of some length";
 
-/// What is wrong with settings whose secrets may still only say where they are kept.
-pub(super) fn check(manifest: &Manifest, settings: &Value) -> Vec<Complaint> {
+/// What is wrong with settings whose secrets may still only say where they are kept: those of the
+/// account alone, and with what the plugin's entry says for all accounts.
+pub(super) fn check(manifest: &Manifest, account: &Value, settings: &Value) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     if let Some(schema) = &manifest.config {
-        written(schema, settings, &mut Vec::new(), &mut complaints);
+        written(schema, account, &mut Vec::new(), &mut complaints);
     }
     let mut secrets = Vec::new();
     let plain = replaced(settings, &mut Vec::new(), &mut secrets);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     fn said(settings: &Value) -> Vec<String> {
-        let complaints = check(&manifest(), settings);
+        let complaints = check(&manifest(), settings, settings);
         assert!(complaints.iter().all(|c| !c.zh.is_empty()));
         complaints.iter().map(ToString::to_string).collect()
     }

@@ -1,0 +1,404 @@
+//! Customers on a real IRC server are answered by the real program, over a channel that is a plugin.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tandem_server::shop::{self, Seed, ShopDb};
+use tandem_tests::{
+    command::{self, out},
+    packs, require, root,
+    server::{Server, Setup},
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time::timeout,
+};
+
+const TANDEM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
+/// How long something that must happen is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A network of one server, Debian's ngIRCd.
+struct Network {
+    folder: TempDir,
+    port: u16,
+    child: Child,
+}
+
+impl Network {
+    /// `None`, visibly, where there is no IRC server.
+    fn start(test: &str) -> Option<Self> {
+        if !require::tool("ngircd", test) {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        // Whoever the server becomes when it is started by root reads it.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        drop(listener);
+        let config = format!(
+            "[Global]\nName = irc.example.test\nInfo = A test\nListen = 127.0.0.1\nPorts = {port}\n\
+             MotdPhrase = Welcome\n[Limits]\nMaxConnectionsIP = 0\nMaxNickLength = 20\n\
+             MaxPenaltyTime = 0\n[Options]\nIdent = no\nPAM = no\nDNS = no\nSyslogFacility = local1\n"
+        );
+        fs::write(folder.path().join("ngircd.conf"), config).unwrap();
+        let child = Self::launch(&folder);
+        Some(Self {
+            folder,
+            port,
+            child,
+        })
+    }
+
+    fn launch(folder: &TempDir) -> Child {
+        let mut command = Command::new("ngircd");
+        let command = command
+            .arg("--nodaemon")
+            .arg("--config")
+            .arg(folder.path().join("ngircd.conf"));
+        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+        quiet.spawn().unwrap()
+    }
+
+    /// It goes down with all connections, and comes back.
+    fn restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = Self::launch(&self.folder);
+    }
+
+    async fn person(&self, nick: &str) -> Person {
+        let stream = within("a connection", async {
+            loop {
+                if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)).await {
+                    return stream;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let (read, write) = stream.await.into_split();
+        let mut person = Person {
+            nick: nick.to_owned(),
+            lines: BufReader::new(read).lines(),
+            write,
+        };
+        person.raw(&format!("NICK {nick}")).await;
+        person.raw(&format!("USER {nick} 0 * :{nick}")).await;
+        person.line_with(" 376 ").await;
+        person
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
+    match timeout(PATIENCE, work).await {
+        Ok(done) => done,
+        Err(_) => panic!("{what} did not come within {PATIENCE:?}"),
+    }
+}
+
+/// Somebody with an IRC program.
+struct Person {
+    nick: String,
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    write: OwnedWriteHalf,
+}
+
+impl Person {
+    async fn raw(&mut self, line: &str) {
+        let bytes = format!("{line}\r\n");
+        self.write.write_all(bytes.as_bytes()).await.unwrap();
+    }
+
+    async fn says(&mut self, to: &str, text: &str) {
+        self.raw(&format!("PRIVMSG {to} :{text}")).await;
+    }
+
+    /// The next line that holds this.
+    async fn line_with(&mut self, part: &str) -> String {
+        let mut seen = Vec::new();
+        let read = async {
+            loop {
+                let line = self.lines.next_line().await.unwrap().expect("a connection");
+                if let Some(token) = line.strip_prefix("PING ") {
+                    let pong = format!("PONG {token}\r\n");
+                    self.write.write_all(pong.as_bytes()).await.unwrap();
+                } else if line.contains(part) {
+                    return line;
+                }
+                seen.push(line);
+            }
+        };
+        match timeout(PATIENCE, read).await {
+            Ok(line) => line,
+            Err(_) => panic!("{} waits for {part:?} and saw {seen:#?}", self.nick),
+        }
+    }
+
+    /// Waits until the bot is on the network.
+    async fn sees(&mut self, nick: &str) {
+        loop {
+            self.raw(&format!("ISON {nick}")).await;
+            if self.line_with(" 303 ").await.contains(&format!(":{nick}")) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until the bot is in the channel.
+    async fn sees_in(&mut self, nick: &str, channel: &str) {
+        loop {
+            self.raw(&format!("NAMES {channel}")).await;
+            let names = self.line_with(" 353 ").await;
+            self.line_with(" 366 ").await;
+            let names = names.rsplit(':').next().unwrap_or_default().to_owned();
+            if names
+                .split(' ')
+                .any(|name| name.trim_start_matches(['@', '+']) == nick)
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn asks(&mut self, to: &str, text: &str, answer: &str) -> String {
+        self.says(to, text).await;
+        self.line_with(answer).await
+    }
+}
+
+/// The folder that plugins lie in, with the library cargo builds for this test.
+fn plugins() -> TempDir {
+    let test = std::env::current_exe().unwrap();
+    let name = "libtandem_irc.so";
+    let near = test.parent().unwrap();
+    let mut places = [near, near.parent().unwrap()]
+        .map(|place| place.join(name))
+        .into_iter();
+    let library = places.find(|path: &PathBuf| path.exists());
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let to = folder.path().join(name);
+    fs::copy(library.expect("cargo builds the library"), &to).unwrap();
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).unwrap();
+    folder
+}
+
+fn setup(network: &Network, plugins: &TempDir, environment: Vec<(String, String)>) -> Setup {
+    Setup {
+        environment,
+        config: json!({
+            "plugin_folders": [plugins.path()],
+            "plugins": {"irc": {"path": "libtandem_irc.so", "kinds": ["channel"]}},
+            "channels": {"irc": {"plugin": "irc", "accounts": {"home": {
+                "server": format!("127.0.0.1:{}", network.port), "tls": false,
+                "nick": "shopbot", "channels": ["#shop"], "line_ms": 0,
+            }}}},
+        }),
+        ..Setup::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn customers_on_irc_are_answered_in_both_languages_over_restarts_of_both_sides() {
+    let test = "customers on IRC";
+    let Some(mut network) = Network::start(test) else {
+        return;
+    };
+    let plugins = plugins();
+    let db = ShopDb::open(None, Seed::Demo).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api", listener.local_addr().unwrap());
+    tokio::spawn(shop::serve(listener, db, None, std::future::pending()));
+    let environment = vec![
+        ("SHOP_URL".to_owned(), url),
+        ("SHOP_TOKEN".to_owned(), "any".to_owned()),
+    ];
+    let setup = setup(&network, &plugins, environment);
+    let pack = root().join("flows/retail");
+    let mut server = Server::start_as(TANDEM, &pack, setup).await.unwrap();
+
+    // In private, in English, with a restart of the server in the middle.
+    let mut ann = network.person("ann").await;
+    ann.sees("shopbot").await;
+    ann.asks("shopbot", "\u{2}where\u{2} is my order?", "order number")
+        .await;
+    server.stop().await.unwrap();
+    server.restart().await.unwrap();
+    ann.sees("shopbot").await;
+    ann.asks("shopbot", "12345678", "e-mail").await;
+    server.kill().await.unwrap();
+    // The network still shows a nick whose program was killed, until it notices.
+    server.restart().await.unwrap();
+    ann.sees("shopbot").await;
+    let answer = ann.asks("shopbot", "ann@example.com", "on its way").await;
+    assert!(answer.starts_with(":shopbot"), "{answer}");
+
+    // In a channel, in Chinese; named once, then followed, and answered by name and number.
+    let mut fang = network.person("fang").await;
+    fang.raw("JOIN #shop").await;
+    fang.line_with(" 366 ").await;
+    fang.sees_in("shopbot", "#shop").await;
+    let answer = fang.asks("#shop", "shopbot：我要退货", "订单号").await;
+    assert!(answer.contains("PRIVMSG #shop :fang: "), "{answer}");
+    fang.asks("#shop", "６６６６６６６６，wangfang@example.com", "哪")
+        .await;
+    let option = fang.line_with("蕨叶抱枕").await;
+    let number: String = option
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .take(1)
+        .collect();
+    fang.asks("#shop", &number, "不想要了").await;
+
+    // The network goes down and comes back: so does the bot.
+    network.restart();
+    let mut ann = network.person("ann").await;
+    ann.sees("shopbot").await;
+    ann.asks("shopbot", "where is my order?", "order number")
+        .await;
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+}
+
+const COUNTING: &[(&str, &str)] = &[
+    (
+        "pack.yaml",
+        "name: counting\nlocales: [en]\ntime_zone: UTC\ndefault_skill: general\n",
+    ),
+    ("desk.yaml", "skills: [general]\n"),
+    (
+        "main.flow.yaml",
+        r"
+version: 1
+slots:
+  n: {type: integer}
+flows:
+  count:
+    title: counting
+    start_when: {phrases: [start counting]}
+    steps:
+      - id: next
+        collect: n
+        always_ask: true
+        ask: Next number?
+      - say: Got {{ n }}.
+      - {goto: next, max: 1000000}
+  person:
+    title: a person
+    start_when: {phrases: [a person please]}
+    steps:
+      - say: A colleague reads this.
+      - handoff: general
+",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_keeps_its_order_and_a_reload_changes_no_conversation() {
+    let Some(network) = Network::start("a burst on IRC") else {
+        return;
+    };
+    let (plugins, pack) = (plugins(), packs::folder(COUNTING));
+    let setup = setup(&network, &plugins, Vec::new());
+    let server = Server::start_as(TANDEM, pack.path(), setup).await.unwrap();
+
+    let mut bob = network.person("bob").await;
+    bob.sees("shopbot").await;
+    bob.asks("shopbot", "a person please", "A colleague").await;
+    let burst = 1000;
+    for n in 0..burst {
+        bob.says("shopbot", &format!("line {n}")).await;
+    }
+    let expected: Vec<String> = (0..burst).map(|n| format!("line {n}")).collect();
+    let mut told = Vec::new();
+    within("the whole burst", async {
+        while told.len() < burst {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            told = lines_of(&server, "a person please").await;
+        }
+    })
+    .await;
+    assert_eq!(told, expected);
+
+    let mut cy = network.person("cy").await;
+    cy.asks("shopbot", "start counting", "Next number?").await;
+    cy.asks("shopbot", "1", "Got 1.").await;
+    let reloaded = server
+        .api(reqwest::Method::POST, "/plugins/irc/reload", None)
+        .await;
+    let (status, answer) = reloaded.unwrap();
+    assert_eq!(status, 200, "{answer}");
+    cy.sees("shopbot").await;
+    cy.asks("shopbot", "2", "Got 2.").await;
+    let listed = server.api(reqwest::Method::GET, "/plugins", None).await;
+    let listed = listed.unwrap().1.to_string();
+    assert!(listed.contains("irc.home"), "{listed}");
+}
+
+/// What the customer wrote behind these words, in the order it stands in the transcript.
+async fn lines_of(server: &Server, first: &str) -> Vec<String> {
+    for conversation in server.list("/conversations").await.unwrap() {
+        let id = conversation["id"].as_str().unwrap();
+        let path = format!("/conversations/{id}/messages");
+        let lines = server.list(&path).await.unwrap();
+        let said = lines
+            .iter()
+            .filter(|line| line["author"]["kind"] == "contact")
+            .filter_map(|line: &Value| line["content"]["parts"][0]["text"].as_str())
+            .map(str::to_owned);
+        let said: Vec<String> = said.collect();
+        if said.first().is_some_and(|said| said == first) {
+            return said[1..].to_vec();
+        }
+    }
+    Vec::new()
+}
+
+#[test]
+fn a_misspelt_setting_of_an_account_is_told_with_its_line() {
+    let (plugins, pack) = (plugins(), packs::folder(COUNTING));
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "plugin_folders: [{}]\nplugins:\n  irc: {{path: libtandem_irc.so, kinds: [channel]}}\n\
+         workspaces:\n  default: {{pack: {}}}\nchannels:\n  irc:\n    plugin: irc\n    accounts:\n\
+         \x20     libera:\n        server: irc.libera.chat\n        nick: shopbot\n        chanels: ['#a']\n",
+        plugins.path().display(),
+        pack.path().display()
+    );
+    fs::write(folder.path().join("tandem.yaml"), &config).unwrap();
+    let checked = command::run(TANDEM, &["check", "tandem.yaml"], folder.path());
+    let said = out(&checked) + &command::err(&checked);
+    assert!(!checked.status.success(), "{said}");
+    assert!(said.contains("`channels`"), "{said}");
+    let line = config.lines().position(|l| l.contains("chanels")).unwrap() + 1;
+    assert!(said.contains(&format!("tandem.yaml:{line}:")), "{said}");
+    let good = config.replace("chanels", "channels");
+    fs::write(folder.path().join("tandem.yaml"), good).unwrap();
+    let checked = command::run(TANDEM, &["check", "tandem.yaml"], folder.path());
+    let said = out(&checked) + &command::err(&checked);
+    assert!(checked.status.success(), "{said}");
+}
