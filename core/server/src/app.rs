@@ -165,7 +165,10 @@ impl App {
         }
         for (name, other) in &config.channels.others {
             let Some(kind) = kind(&kinds, &plugins, name, other)? else {
-                tracing::warn!(channel = name, "The plugin of a channel was refused; the server starts without its accounts.");
+                tracing::warn!(
+                    channel = name,
+                    "The plugin of a channel was refused; the server starts without its accounts."
+                );
                 continue;
             };
             for (id, account) in &other.accounts {

@@ -82,7 +82,10 @@ fn the_document_shows_what_is_tested() {
         include_str!("../../../docs/channels/plugin.md"),
         include_str!("../../../docs/channels/plugin.zh.md"),
     ] {
-        assert!(document.contains(example), "the example differs from its test");
+        assert!(
+            document.contains(example),
+            "the example differs from its test"
+        );
     }
 }
 

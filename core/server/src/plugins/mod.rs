@@ -236,7 +236,10 @@ impl PluginSet {
     /// # Errors
     /// When there is no such plugin, or it is no channel.
     pub fn kind(&self, channel: &str, plugin: &str) -> anyhow::Result<Option<PluginKind>> {
-        let entry = self.entries.get(plugin).context("there is no such plugin")?;
+        let entry = self
+            .entries
+            .get(plugin)
+            .context("there is no such plugin")?;
         let alone = entry.state().channel.clone();
         let manifest = match alone {
             Some(manifest) => manifest,
