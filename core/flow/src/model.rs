@@ -10,7 +10,10 @@ use tandem_domain::{
     reading::{Article, TrainingSet},
 };
 
-use crate::template::{Expr, Template, Templates};
+use crate::{
+    contract::Contract,
+    template::{Expr, Template, Templates},
+};
 
 /// Words in every locale that has them; each may hold `{{ }}`.
 pub type LocalText = Text<Template>;
@@ -35,6 +38,8 @@ pub struct Pack {
     /// Phrases that none of the pack's targets is meant by.
     pub out_of_scope: Phrases,
     pub connections: IndexMap<String, Connection>,
+    /// What the plugins it calls promise, by their names.
+    pub contracts: BTreeMap<String, Contract>,
     pub skills: Vec<String>,
     pub hours: IndexMap<String, Hours>,
     pub articles: Vec<Article>,
@@ -532,7 +537,7 @@ pub struct HttpStep {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ErrorKey {
-    /// An HTTP status (`404`) or a code of [`tandem_domain::action::ActionError`].
+    /// An HTTP status (`404`), a code of [`tandem_domain::action::ActionError`], or a plugin's own.
     Code(String),
     Other,
 }
@@ -552,8 +557,15 @@ pub struct PluginStep {
     pub method: String,
     pub with: Args,
     pub save: Option<String>,
+    pub write: bool,
+    /// Expressions whose values make the key of 'once per contact'.
+    pub once_per: Vec<Expr>,
+    /// Default 30 days.
+    pub once_for: Option<Duration>,
+    pub retry: Option<u32>,
+    /// The contract's where absent.
     pub timeout: Option<Duration>,
-    pub on_error: Option<BlockId>,
+    pub on_error: Vec<(ErrorKey, BlockId)>,
 }
 
 #[derive(Clone, Debug)]

@@ -333,7 +333,8 @@ flows:
         confirm: Is that all right?
       - end: resolved
 "#;
-    let loaded = with(&[("main.flow.yaml", flow)]);
+    let crm = r#"{"name": "crm", "version": "1", "methods": {"action.lookup": {}}}"#;
+    let loaded = with(&[("main.flow.yaml", flow), ("plugins/crm.json", crm)]);
     let odd: Vec<_> = loaded
         .diagnostics
         .iter()

@@ -59,6 +59,18 @@ const SHAPES: &[Shape] = &[
             ("json", "any", "The body decoded, where it is JSON."),
         ],
     },
+    Shape {
+        name: "CallError",
+        doc: "Why a plugin gave no result.",
+        fields: &[
+            (
+                "code",
+                "string",
+                "The plugin's own, or timeout, unavailable, refused, too_large, bad_response, unknown.",
+            ),
+            ("message", "string", "For people who run the server."),
+        ],
+    },
 ];
 
 const API: &[ApiItem] = &[
@@ -93,6 +105,18 @@ const API: &[ApiItem] = &[
         value: false,
         pure: false,
         doc: "Forgets the value under the key.",
+    },
+    ApiItem {
+        path: "plugin.call",
+        params: &[
+            ("plugin", "string"),
+            ("method", "string"),
+            ("args", "{[string]: any}?"),
+        ],
+        returns: "(any, CallError?)",
+        value: false,
+        pure: false,
+        doc: "Calls a method of a plugin: its result, or nil and an error with `code` and `message`. Nothing is raised, so that a plugin that is away can be done without.",
     },
     ApiItem {
         path: "log",
@@ -194,9 +218,31 @@ pub(crate) fn globals() -> Vec<&'static str> {
     names
 }
 
-/// Type definitions for Luau's language server (`.d.luau`).
+/// A method of a plugin as editors are told of it; types are Luau's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginMethod {
+    pub plugin: String,
+    pub method: String,
+    pub params: String,
+    pub result: String,
+}
+
+/// `plugin.call` with the names of this method.
+fn overload(method: &PluginMethod) -> String {
+    let result = if method.result == "any" {
+        "any".to_owned()
+    } else {
+        format!("({})?", method.result)
+    };
+    format!(
+        "((plugin: {:?}, method: {:?}, args: {}) -> ({result}, CallError?))",
+        method.plugin, method.method, method.params
+    )
+}
+
+/// Type definitions for Luau's language server (`.d.luau`); `plugins` are those a pack may call.
 #[must_use]
-pub fn definitions() -> String {
+pub fn definitions(plugins: &[PluginMethod]) -> String {
     let mut out =
         String::from("-- The host API of a pack's Lua modules. Generated; do not edit.\n");
     for shape in SHAPES {
@@ -234,6 +280,9 @@ pub fn definitions() -> String {
                 for (member, item) in members {
                     let kind = if item.value {
                         item.returns.to_owned()
+                    } else if item.path == "plugin.call" && !plugins.is_empty() {
+                        let ways: Vec<String> = plugins.iter().map(overload).collect();
+                        ways.join("\n\t\t& ")
                     } else {
                         arrow(item)
                     };
@@ -302,8 +351,10 @@ pub fn stubs() -> String {
                 None => writeln!(out, "---@param {name} {kind}"),
             };
         }
-        if item.returns != "()" {
-            let _ = writeln!(out, "---@return {}", meta(item.returns));
+        // Several results stand in one pair of parentheses.
+        let results = item.returns.trim_start_matches('(').trim_end_matches(')');
+        for result in results.split(", ").filter(|r| !r.is_empty()) {
+            let _ = writeln!(out, "---@return {}", meta(result));
         }
         let names: Vec<_> = item.params.iter().map(|(name, _)| *name).collect();
         let _ = writeln!(out, "function {}({}) end", item.path, names.join(", "));

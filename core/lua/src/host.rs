@@ -62,13 +62,24 @@ pub enum HostRequest {
     },
     #[serde(rename = "store.delete")]
     StoreDelete { key: String },
+    #[serde(rename = "plugin.call")]
+    Plugin(PluginRequest),
+}
+
+/// A method of a plugin and what it is given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PluginRequest {
+    pub plugin: String,
+    pub method: String,
+    pub args: Value,
 }
 
 /// Why the host did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct HostError {
-    /// `timeout`, `unavailable`, `refused`, `too_large`, `bad_response`, `unknown`, `replay`.
+    /// `timeout`, `unavailable`, `refused`, `too_large`, `bad_response`, `unknown`, `replay`, or a
+    /// plugin's own.
     pub code: String,
     pub message: String,
 }
@@ -137,6 +148,8 @@ pub trait Host: Send + Sync {
         ttl: Option<Duration>,
     ) -> Result<(), HostError>;
     async fn store_delete(&self, ordinal: u32, key: &str) -> Result<(), HostError>;
+    /// Calls a plugin within what is left of the run's time.
+    async fn plugin(&self, ordinal: u32, request: &PluginRequest) -> Result<Value, HostError>;
 }
 
 /// Lets the host answer one call, in the journal's terms.
@@ -163,6 +176,7 @@ pub(crate) async fn dispatch(
             host.store_delete(ordinal, key).await?;
             Ok(Value::Null)
         }
+        HostRequest::Plugin(call) => host.plugin(ordinal, call).await,
     }
 }
 
@@ -231,12 +245,18 @@ impl Host for Replay {
         self.answer(ordinal, &HostRequest::StoreDelete { key })
             .map(drop)
     }
+
+    async fn plugin(&self, ordinal: u32, request: &PluginRequest) -> Result<Value, HostError> {
+        self.answer(ordinal, &HostRequest::Plugin(request.clone()))
+    }
 }
 
 /// Largest body and value a script may hand to the host, in bytes of JSON.
 const PAYLOAD_MAX: usize = 256 << 10;
 const KEY_MAX: usize = 200;
 const URL_MAX: usize = 4 << 10;
+/// Bytes of a plugin's and a method's name.
+const NAME_MAX: usize = 64;
 const PAIRS_MAX: usize = 64;
 const PAIR_BYTES_MAX: usize = 16 << 10;
 
@@ -267,6 +287,7 @@ pub(crate) fn parse(name: &str, args: Vec<Value>) -> Result<HostRequest, String>
             };
             Ok(HostRequest::StorePut { key, value, ttl_ms })
         }
+        "plugin.call" => plugin_request(next(), next(), next()).map(HostRequest::Plugin),
         other => Err(format!("there is no host function {other}")),
     }
 }
@@ -276,6 +297,26 @@ fn store_key(value: Value) -> Result<String, String> {
         Value::String(key) if !key.is_empty() && key.len() <= KEY_MAX => Ok(key),
         _ => Err(format!("a key is a text of 1 to {KEY_MAX} bytes")),
     }
+}
+
+fn plugin_request(plugin: Value, method: Value, args: Value) -> Result<PluginRequest, String> {
+    let name = |value: Value, what: &str| match value {
+        Value::String(name) if (1..=NAME_MAX).contains(&name.len()) => Ok(name),
+        _ => Err(format!("the {what} is a text of 1 to {NAME_MAX} bytes")),
+    };
+    let plugin = name(plugin, "plugin")?;
+    let method = name(method, "method")?;
+    let args = match args {
+        Value::Null => Value::Object(Map::new()),
+        Value::Object(_) => args,
+        _ => return Err("what a plugin is given is a table with names".to_owned()),
+    };
+    sized(&args)?;
+    Ok(PluginRequest {
+        plugin,
+        method,
+        args,
+    })
 }
 
 fn http_request(value: Value) -> Result<HttpRequest, String> {

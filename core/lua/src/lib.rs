@@ -1,7 +1,7 @@
 //! The Luau sandbox: what a pack's `*.luau` modules run in.
 //!
 //! A pack computes in Lua what YAML cannot say: `prepare` and validators are pure functions
-//! (value in, value out), a `lua:` step may also call the host (`http`, `store`, `log`). Nothing a
+//! (value in, value out), a `lua:` step may also call the host (`http`, `store`, `plugin`). Nothing a
 //! script does can stop the server: time, memory, depth, host calls and the size of every value
 //! are limited, and nothing it was not handed is within its reach.
 //!
@@ -29,10 +29,11 @@ mod sandbox;
 pub mod value;
 mod watch;
 
-pub use api::{ApiItem, api, definitions, stubs};
+pub use api::{ApiItem, PluginMethod, api, definitions, stubs};
 pub use error::{ErrorKind, LuaError};
 pub use host::{
-    Body, Host, HostCall, HostError, HostRequest, HttpRequest, HttpResponse, Level, LogLine, Replay,
+    Body, Host, HostCall, HostError, HostRequest, HttpRequest, HttpResponse, Level, LogLine,
+    PluginRequest, Replay,
 };
 pub use limits::Limits;
 pub use program::{Function, Program};

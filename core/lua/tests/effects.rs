@@ -15,7 +15,7 @@ use serde_json::json;
 use tandem_domain::{Timestamp, Value};
 use tandem_lua::{
     Call, ErrorKind, Host, HostCall, HostError, HostRequest, HttpRequest, HttpResponse, Level,
-    Limits, Program, Replay, Run, Runner,
+    Limits, PluginRequest, Program, Replay, Run, Runner,
 };
 
 /// A host with a store in memory and one answering URL.
@@ -66,6 +66,15 @@ impl Host for Fake {
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.store.lock().unwrap().remove(key);
         Ok(())
+    }
+
+    async fn plugin(&self, ordinal: u32, request: &PluginRequest) -> Result<Value, HostError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match request.method.as_str() {
+            "echo" => Ok(json!({"plugin": request.plugin, "args": request.args, "at": ordinal})),
+            "hang" => std::future::pending().await,
+            _ => Err(HostError::new("not_found", "there is no such thing")),
+        }
     }
 }
 
@@ -187,8 +196,55 @@ async fn a_failed_call_can_be_caught_or_let_through() {
 }
 
 #[tokio::test]
+async fn a_plugin_gives_a_result_or_an_error_and_the_journal_tells() {
+    let body = r#"
+      local first = plugin.call("crm", "echo", {mail = args.number})
+      local second, why = plugin.call("crm", "lookup")
+      return {first = first, second = second or "none", code = why.code, text = tostring(why)}
+    "#;
+    let done = run(body).await;
+    assert_eq!(
+        *done.result.as_ref().unwrap(),
+        json!({
+            "first": {"plugin": "crm", "args": {"mail": "12345678"}, "at": 0},
+            "second": "none", "code": "not_found", "text": "there is no such thing",
+        })
+    );
+    let line = serde_json::to_value(&done.calls[1]).unwrap();
+    assert_eq!(
+        line,
+        json!({
+            "ordinal": 1, "name": "plugin.call",
+            "args": {"plugin": "crm", "method": "lookup", "args": {}},
+            "result": {"Err": {"code": "not_found", "message": "there is no such thing"}},
+        })
+    );
+    let replay = Replay::new(done.calls.clone());
+    let again = run_on(&replay, body).await;
+    assert_eq!(again.result.unwrap(), done.result.unwrap());
+    assert_eq!(again.calls, done.calls);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plugin_that_never_answers_ends_with_the_runs_time() {
+    let done = run("return plugin.call('crm', 'hang')").await;
+    assert_eq!(done.result.unwrap_err().kind, ErrorKind::Timeout);
+    let cut = done.calls[0].result.as_ref().unwrap_err();
+    assert_eq!(cut.code, "unknown");
+}
+
+#[tokio::test]
 async fn wrong_arguments_are_the_scripts_error_and_reach_no_host() {
     for (body, message) in [
+        ("plugin.call()", "the plugin is a text of 1 to 64 bytes"),
+        (
+            "plugin.call('crm', 3)",
+            "the method is a text of 1 to 64 bytes",
+        ),
+        (
+            "plugin.call('crm', 'echo', {1, 2})",
+            "what a plugin is given is a table with names",
+        ),
         ("http('x')", "http takes a table"),
         ("http{}", "http needs a url"),
         (

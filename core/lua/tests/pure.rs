@@ -6,7 +6,8 @@ use std::process::Command;
 use serde_json::json;
 use tandem_domain::{Timestamp, Value};
 use tandem_lua::{
-    ErrorKind, Level, Limits, LuaError, Program, PureResult, Session, api, definitions, stubs,
+    ErrorKind, Level, Limits, LuaError, PluginMethod, Program, PureResult, Session, api,
+    definitions, stubs,
 };
 
 fn program(source: &str) -> Program {
@@ -159,6 +160,11 @@ fn errors_name_the_authors_line() {
             "store.get('x')",
             4,
             "store.get can only be called from a lua: step",
+        ),
+        (
+            "plugin.call('crm', 'find')",
+            4,
+            "plugin.call can only be called from a lua: step",
         ),
         (
             "return table.sort({1, 'a'})",
@@ -415,7 +421,7 @@ fn every_global_of_ours_is_in_the_definitions_and_works() {
     let globals = eval(
         "local names = {} for name in _G do names[#names + 1] = name end table.sort(names) return names",
     );
-    let (definitions, stubs) = (definitions(), stubs());
+    let (definitions, stubs) = (definitions(&[]), stubs());
     for name in globals.as_array().unwrap() {
         let name = name.as_str().unwrap();
         if plain.contains(&name) {
@@ -448,6 +454,26 @@ fn every_global_of_ours_is_in_the_definitions_and_works() {
         Program::compile([("stubs.lua", stubs.as_str())]).is_ok(),
         "{stubs}"
     );
+}
+
+#[test]
+fn plugins_that_are_known_have_signatures_of_their_own() {
+    let method = |method: &str, params: &str, result: &str| PluginMethod {
+        plugin: "crm".into(),
+        method: method.into(),
+        params: params.into(),
+        result: result.into(),
+    };
+    let text = definitions(&[
+        method("find", "{mail: string}", "{since: number?}"),
+        method("all", "any", "any"),
+    ]);
+    for overload in [
+        r#"((plugin: "crm", method: "find", args: {mail: string}) -> (({since: number?})?, CallError?))"#,
+        r#"((plugin: "crm", method: "all", args: any) -> (any, CallError?))"#,
+    ] {
+        assert!(text.contains(overload), "{text}");
+    }
 }
 
 #[test]

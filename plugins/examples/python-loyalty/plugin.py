@@ -61,6 +61,7 @@ def balance(params, meta):
     },
     result=POINTS,
     timeout_ms=2000,
+    idempotent=True,
 )
 def earn(params, meta):
     with booking:

@@ -62,7 +62,7 @@ class Plugin:
 
     def action(self, name, **spec):
         """Names a method that flows call. `params` and `result` are JSON Schemas, `timeout_ms` how
-        long it may take."""
+        long it may take, `idempotent` says that the same idempotency key twice does it once."""
         return self.method("action", "action." + name, **spec)
 
     def method(self, kind, name, **spec):

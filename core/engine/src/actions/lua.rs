@@ -1,19 +1,29 @@
 //! Lua in the engine: pure functions inside a turn, and `lua:` steps with the host API.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tandem_domain::{
     Value,
-    action::{ActionError, Meta, Ran},
+    action::{Action, ActionError, Meta, Ran},
     store::{Commit, Store, StoreError, Write},
 };
 use tandem_flow::{model::Pack, step::LuaAnswer};
 use tandem_lua::{
-    Call, ErrorKind, Host, HostError, HttpRequest, HttpResponse, Limits, LuaError, Runner, Session,
+    Call, ErrorKind, Host, HostError, HttpRequest, HttpResponse, Limits, LuaError, PluginRequest,
+    Session,
 };
+use tokio::time::Instant;
 
-use super::http::Web;
+use super::{
+    http::Web,
+    plugins::{self, PluginCalled},
+    runner::Tools,
+};
 
 /// Bytes of one stored value as JSON.
 const VALUE_MAX: usize = 64 * 1024;
@@ -34,10 +44,8 @@ pub(crate) fn pure(
 
 /// Runs a step's function with the host API.
 pub(crate) async fn run(
-    runner: &Runner,
+    tools: &Tools,
     pack: &Arc<Pack>,
-    web: &Arc<Web>,
-    store: &Arc<dyn Store>,
     (module, function, args): (&str, &str, &Value),
     meta: &Meta,
 ) -> Ran {
@@ -49,15 +57,23 @@ pub(crate) async fn run(
         // Any fixed number would do; this one differs from conversation to conversation.
         seed: meta.conversation.0.as_u64_pair().1,
     };
+    let time = Duration::from_millis(meta.timeout_ms);
     let host = PackHost {
         pack: pack.clone(),
-        web: web.clone(),
-        store: store.clone(),
+        web: tools.web.clone(),
+        store: tools.store.clone(),
+        plugins: tools.plugins.clone(),
+        called: Mutex::default(),
         meta: meta.clone(),
+        deadline: Instant::now() + time,
         scope: format!("lua:{}", pack.name),
     };
-    let limits = Limits::step(Duration::from_millis(meta.timeout_ms));
-    let run = runner.run(&pack.lua, &call, &host, &limits).await;
+    let run = tools
+        .scripts
+        .run(&pack.lua, &call, &host, &Limits::step(time))
+        .await;
+    let called = host.called.into_inner();
+    let called = called.unwrap_or_else(PoisonError::into_inner);
     for line in &run.log {
         tracing::info!(target: "tandem::lua", module, function, level = ?line.level, "{}", line.message);
     }
@@ -66,7 +82,13 @@ pub(crate) async fn run(
         calls: run
             .calls
             .iter()
-            .filter_map(|call| serde_json::to_value(call).ok())
+            .filter_map(|call| {
+                let mut line = serde_json::to_value(call).ok()?;
+                if let Some(called) = called.get(&call.ordinal) {
+                    called.add_to(&mut line);
+                }
+                Some(line)
+            })
             .collect(),
     }
 }
@@ -80,21 +102,54 @@ fn explain(error: &LuaError) -> ActionError {
     ActionError::new(code, error.to_string())
 }
 
-/// What a script of a pack may reach: the hosts its connections name, and a store of its own.
+/// What a script of a pack may reach: the hosts its connections name, a store of its own, and the
+/// plugins.
 struct PackHost {
     pack: Arc<Pack>,
     web: Arc<Web>,
     store: Arc<dyn Store>,
+    plugins: Arc<dyn Action>,
+    /// How the calls of plugins went, by their place in the run.
+    called: Mutex<BTreeMap<u32, PluginCalled>>,
     meta: Meta,
+    deadline: Instant,
     scope: String,
 }
 
 #[async_trait]
 impl Host for PackHost {
     async fn http(&self, ordinal: u32, request: &HttpRequest) -> Result<HttpResponse, HostError> {
-        self.web
-            .script(&self.pack, ordinal, request, &self.meta)
-            .await
+        // A script says itself which requests may be repeated; a key would say it of all.
+        let meta = Meta {
+            idempotency_key: None,
+            ..self.meta.clone()
+        };
+        self.web.script(&self.pack, ordinal, request, &meta).await
+    }
+
+    async fn plugin(&self, ordinal: u32, request: &PluginRequest) -> Result<Value, HostError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let meta = Meta {
+            timeout_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1),
+            // The same where the whole step is run again, since a run does the same again.
+            idempotency_key: self
+                .meta
+                .idempotency_key
+                .as_ref()
+                .map(|key| format!("{key}.{ordinal}")),
+            ..self.meta.clone()
+        };
+        let what = (
+            request.plugin.as_str(),
+            request.method.as_str(),
+            &request.args,
+        );
+        let (result, called) = plugins::call(&*self.plugins, &self.pack, what, &meta).await;
+        self.called
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(ordinal, called);
+        result.map_err(|error| HostError::new(&error.code, error.message))
     }
 
     async fn store_get(&self, _ordinal: u32, key: &str) -> Result<Option<Value>, HostError> {

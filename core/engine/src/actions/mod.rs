@@ -3,16 +3,18 @@
 
 pub mod http;
 pub mod lua;
+mod plugins;
 mod runner;
 
 use std::time::Duration;
 
 use tandem_domain::{
     Value, WorkspaceId,
-    action::{ActionError, Ran},
+    action::{ActionError, Ran, Request},
     store::{ActionRow, Commit, Guard, OnceRow, Outcome, StoreError, Write},
 };
 
+pub use plugins::PluginCalled;
 pub use runner::{NoPlugins, Runner, Tools};
 use tokio::time::{Instant, timeout_at};
 
@@ -85,13 +87,24 @@ impl Engine {
             }
         }
         let limit = Duration::from_millis(row.meta.timeout_ms.max(1));
+        let begun = Instant::now();
         let ran =
             match tokio::time::timeout(limit, self.0.action.run(&row.request, &row.meta)).await {
                 Ok(ran) => ran,
-                Err(_) if row.meta.write => {
-                    Err(ActionError::new(ActionError::UNKNOWN, "no answer in time")).into()
+                Err(_) => {
+                    let code = match row.meta.write {
+                        true => ActionError::UNKNOWN,
+                        false => "timeout",
+                    };
+                    let result = Err(ActionError::new(code, "no answer in time"));
+                    let calls = match &row.request {
+                        Request::Plugin { plugin, method, .. } => {
+                            vec![PluginCalled::new(begun, &result).line(plugin, method)]
+                        }
+                        _ => Vec::new(),
+                    };
+                    Ran { result, calls }
                 }
-                Err(_) => Err(ActionError::new("timeout", "no answer in time")).into(),
             };
         if ran.result.is_err() {
             self.release_once(row).await?;

@@ -10,7 +10,7 @@ use tandem_domain::{
 };
 use tandem_flow::{model::Pack, step::Packs as _};
 
-use super::{http::Web, lua};
+use super::{http::Web, lua, plugins};
 use crate::packs::PackSet;
 
 /// What requests are answered with.
@@ -57,9 +57,20 @@ impl Tools {
                 args,
             } => {
                 let what = (module.as_str(), function.as_str(), args);
-                lua::run(&self.scripts, pack, &self.web, &self.store, what, meta).await
+                lua::run(self, pack, what, meta).await
             }
-            Request::Plugin { .. } => self.plugins.run(request, meta).await,
+            Request::Plugin {
+                plugin,
+                method,
+                args,
+            } => {
+                let what = (plugin.as_str(), method.as_str(), args);
+                let (result, called) = plugins::call(&*self.plugins, pack, what, meta).await;
+                Ran {
+                    result,
+                    calls: vec![called.line(plugin, method)],
+                }
+            }
             Request::Answer { .. } => unavailable("knowledge is answered within the turn".into()),
         }
     }

@@ -37,6 +37,14 @@ pub(crate) fn tests(pack: &Pack, trees: &[(String, Node)], problems: &mut Proble
                 .insert(format!("{}.{operation}", connection.name));
         }
     }
+    // Scripts call them too.
+    for contract in pack.contracts.values() {
+        for method in contract.methods.keys() {
+            known
+                .operations
+                .insert(format!("{}.{method}", contract.plugin));
+        }
+    }
     for step in pack
         .flows
         .values()
@@ -47,7 +55,6 @@ pub(crate) fn tests(pack: &Pack, trees: &[(String, Node)], problems: &mut Proble
         match &step.kind {
             StepKind::Menu(menu) => known.asked.extend([menu.name.clone()]),
             StepKind::Form(form) => known.forms.extend([form.name.clone()]),
-            StepKind::Plugin(p) => known.operations.extend([operation(&p.plugin, &p.method)]),
             StepKind::Lua(l) => {
                 known
                     .operations

@@ -36,6 +36,7 @@ fn wanted(path: &str) -> bool {
         || path.ends_with(".luau")
         || path.ends_with(".test.yaml")
         || (path.starts_with("knowledge/") && path.ends_with(".md"))
+        || crate::contract::of_path(path).is_some()
 }
 
 /// Reads the folder; what cannot be read is reported and left out. Sorted by path.

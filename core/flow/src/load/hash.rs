@@ -7,7 +7,10 @@ use super::{
     validate::{Validator, kinds_in},
     yaml::{Kind as NodeKind, Node},
 };
-use crate::schema::table::{self, COLLECT, COMMON, Field, Ty};
+use crate::{
+    contract,
+    schema::table::{self, COLLECT, COMMON, Field, Ty},
+};
 
 /// Of every file.
 pub(super) fn whole(files: &BTreeMap<&str, (u32, &str)>) -> String {
@@ -78,7 +81,8 @@ pub(super) fn structure(
         }
         piece(&mut hasher, &out);
     }
-    for (path, (_, text)) in files.iter().filter(|(path, _)| path.ends_with(".luau")) {
+    let whole = |path: &str| path.ends_with(".luau") || contract::of_path(path).is_some();
+    for (path, (_, text)) in files.iter().filter(|(path, _)| whole(path)) {
         piece(&mut hasher, path);
         piece(&mut hasher, text);
     }

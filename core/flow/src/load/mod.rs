@@ -5,11 +5,13 @@
 //! stage goes on behind a slip, so that one does not hide another.
 
 pub(crate) mod build;
+mod contracts;
 mod files;
 mod hash;
 mod head;
 mod lua;
 mod names;
+mod scripts;
 mod syntax;
 mod validate;
 pub(crate) mod yaml;
@@ -137,6 +139,7 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         .unwrap_or_default();
 
     let lua = lua(&sorted, problems);
+    let contracts = contracts::contracts(&sorted, problems);
     let whole = |path: &str, shape, problems: &mut Problems| {
         let (file, text) = sorted.get(path)?;
         tree(*file, text, shape, &locales, problems)
@@ -201,6 +204,13 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
             .unwrap_or_default(),
         skills: skills.clone(),
         hours: hours.keys().cloned().collect(),
+        bad_contracts: sorted
+            .keys()
+            .filter_map(|path| crate::contract::of_path(path))
+            .filter(|plugin| !contracts.contains_key(*plugin))
+            .map(str::to_owned)
+            .collect(),
+        contracts,
         ..Names::default()
     };
     for (_, tree) in &flow_trees {
@@ -226,7 +236,8 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         options.channels.clone(),
     );
     // Scripts may name a response as their message.
-    for (_, (_, text)) in sorted.iter().filter(|(path, _)| path.ends_with(".luau")) {
+    for (_, (file, text)) in sorted.iter().filter(|(path, _)| path.ends_with(".luau")) {
+        build.script(*file, text);
         let named = build.names.responses.iter().filter(|name| {
             text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
         });
@@ -261,6 +272,7 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         templates,
         slots,
         lua,
+        names: Names { contracts, .. },
         ..
     } = build;
     let structure = hash::structure(
@@ -288,6 +300,7 @@ fn read(files: &[(String, String)], options: &Options, problems: &mut Problems) 
         triggers: made.triggers,
         out_of_scope: made.out_of_scope,
         connections,
+        contracts,
         skills,
         hours,
         articles,

@@ -63,7 +63,7 @@ fn step_ids(flows: &Node, names: &mut Names) {
     }
 }
 
-/// The fields of slots that only operations with declared answers fill.
+/// The fields of slots that only operations and methods with declared answers fill.
 pub(super) fn known_fields(
     trees: &Trees,
     names: &Names,
@@ -81,9 +81,15 @@ pub(super) fn known_fields(
     for node in found {
         let text = |key: &str| node.get(key).and_then(Node::text);
         if let Some(slot) = text("save") {
+            let of_plugin = || {
+                let (plugin, method) = build::split_plugin(text("plugin")?)?;
+                let method = names.contracts.get(plugin)?.methods.get(method)?;
+                method.result.as_ref()?.fields()
+            };
             let returns = text("http")
                 .and_then(build::split_name)
-                .and_then(|(c, o)| names.connections.get(c)?.get(o)?.returns.clone());
+                .and_then(|(c, o)| names.connections.get(c)?.get(o)?.returns.clone())
+                .or_else(of_plugin);
             let entry = known
                 .entry(slot.to_owned())
                 .or_insert_with(|| Some(BTreeMap::new()));
@@ -94,8 +100,10 @@ pub(super) fn known_fields(
         }
         let mut filled: Vec<&str> = text("collect").into_iter().collect();
         for key in ["set", "with"] {
-            let is_http = node.get("http").is_some() || node.get("lua").is_some();
-            if key == "with" && is_http {
+            let calls = ["http", "lua", "plugin"]
+                .iter()
+                .any(|k| node.get(k).is_some());
+            if key == "with" && calls {
                 continue;
             }
             for (slot, value) in node.get(key).and_then(Node::map).unwrap_or_default() {

@@ -1,16 +1,21 @@
-//! `lua:` steps, run for real; their `http` answers from stubs, their `store` from memory.
+//! `lua:` steps, run for real; `http` and `plugin.call` answer from stubs, `store` from memory.
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use tandem_domain::{Value, action::ActionError};
-use tandem_lua::{Call, ErrorKind, Host, HostError, HttpRequest, HttpResponse, Limits, Runner};
+use tandem_lua::{
+    Call, ErrorKind, Host, HostError, HttpRequest, HttpResponse, Limits, PluginRequest, Runner,
+};
 
 use super::sim::Moment;
 use crate::model::Pack;
 
-/// Answers a script's `http`.
-pub(super) type Web<'w> = dyn Fn(&HttpRequest) -> Result<HttpResponse, HostError> + Sync + 'w;
+/// Answers what a script asks of the outside.
+pub(super) trait Outside: Sync {
+    fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HostError>;
+    fn plugin(&self, request: &PluginRequest) -> Result<Value, HostError>;
+}
 
 /// Runs a function to its end, on a thread of its own: the caller may be inside a runtime.
 pub(super) fn run(
@@ -19,7 +24,7 @@ pub(super) fn run(
     function: &str,
     args: &Value,
     at: Moment,
-    answers: &Web<'_>,
+    answers: &dyn Outside,
     store: &Mutex<BTreeMap<String, Value>>,
 ) -> Result<Value, ActionError> {
     let call = Call {
@@ -57,14 +62,18 @@ pub(super) fn run(
 }
 
 struct Answers<'a> {
-    answers: &'a Web<'a>,
+    answers: &'a dyn Outside,
     store: &'a Mutex<BTreeMap<String, Value>>,
 }
 
 #[async_trait]
 impl Host for Answers<'_> {
     async fn http(&self, _ordinal: u32, request: &HttpRequest) -> Result<HttpResponse, HostError> {
-        (self.answers)(request)
+        self.answers.http(request)
+    }
+
+    async fn plugin(&self, _ordinal: u32, request: &PluginRequest) -> Result<Value, HostError> {
+        self.answers.plugin(request)
     }
 
     async fn store_get(&self, _ordinal: u32, key: &str) -> Result<Option<Value>, HostError> {

@@ -9,14 +9,15 @@ use tandem_domain::{
     Value,
     action::{ActionError, Request},
 };
-use tandem_lua::{HostError, HttpRequest, HttpResponse};
+use tandem_lua::{HostError, HttpRequest, HttpResponse, PluginRequest};
 
 use super::sim::{Actions, Moment};
 use crate::model::Pack;
 
 /// What each operation answers: `shop.find_order: {…}`. `{error: 404}` fails; a list answers in
 /// turn, its last item for ever. A `lua:` step runs for real unless it is stubbed; the `http` of
-/// its script is stubbed by `GET https://…`, by the address, or by its path.
+/// its script is stubbed by `GET https://…`, by the address, or by its path, its `plugin.call` as a
+/// step is: `parcel.track: {…}`.
 #[derive(Clone, Default)]
 pub struct Stubs {
     answers: BTreeMap<String, Value>,
@@ -82,8 +83,21 @@ impl Stubs {
             shared.missing.push(name.to_owned());
         }
     }
+}
 
-    fn web(&self, request: &HttpRequest) -> Result<HttpResponse, HostError> {
+impl super::lua::Outside for Stubs {
+    fn plugin(&self, request: &PluginRequest) -> Result<Value, HostError> {
+        let name = format!("{}.{}", request.plugin, request.method);
+        match self.next(&name) {
+            Some(answer) => answer.map_err(|error| HostError::new(&error.code, error.message)),
+            None => {
+                self.missed(&name);
+                Err(HostError::new("unavailable", format!("no stub for {name}")))
+            }
+        }
+    }
+
+    fn http(&self, request: &HttpRequest) -> Result<HttpResponse, HostError> {
         let path = request
             .url
             .split_once("://")
@@ -160,16 +174,7 @@ impl Actions for Stubbed {
             args,
         } = request
         {
-            let stubs = &self.stubs;
-            return super::lua::run(
-                pack,
-                module,
-                function,
-                args,
-                at,
-                &|r| stubs.web(r),
-                &self.store,
-            );
+            return super::lua::run(pack, module, function, args, at, &self.stubs, &self.store);
         }
         self.stubs.missed(&name);
         Err(ActionError::new(

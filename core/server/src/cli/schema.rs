@@ -4,8 +4,9 @@ use std::{io::Write as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde_json::Value;
+use tandem_flow::contract::Contract;
 
-use super::{Common, End, deliver};
+use super::{Common, End, deliver, load_pack};
 use crate::{config::Config, lang::Pick as _};
 
 #[derive(clap::Args, Debug)]
@@ -14,6 +15,9 @@ pub(crate) struct Options {
     /// host API of a pack's modules as type definitions and as stubs.
     #[arg(default_value = "flow")]
     kind: String,
+    /// The pack whose plugins `luau` knows.
+    #[arg(long, value_name = "DIR")]
+    pack: Option<PathBuf>,
     /// File to write.
     #[arg(long, short)]
     output: Option<PathBuf>,
@@ -24,6 +28,13 @@ pub(crate) struct Options {
 
 pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
     let lang = common.lang();
+    let mut plugins = Vec::new();
+    if let Some(folder) = &options.pack {
+        let Some(pack) = load_pack(common, folder)? else {
+            return Ok(End::Wrong);
+        };
+        plugins.extend(pack.contracts.values().flat_map(Contract::signatures));
+    }
     let mut schemas = tandem_flow::schema::all(lang);
     schemas.push(("config.schema.json", Config::schema()));
     if let Some(folder) = &options.write {
@@ -35,7 +46,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             writeln!(out, "{}", path.display())?;
         }
         for (name, text) in [
-            ("tandem.d.luau", tandem_lua::definitions()),
+            ("tandem.d.luau", tandem_lua::definitions(&plugins)),
             ("tandem.stubs.lua", tandem_lua::stubs()),
         ] {
             let path = folder.join(name);
@@ -46,7 +57,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         return Ok(End::Well);
     }
     let api = match options.kind.as_str() {
-        "luau" => Some(tandem_lua::definitions()),
+        "luau" => Some(tandem_lua::definitions(&plugins)),
         "lua" => Some(tandem_lua::stubs()),
         _ => None,
     };

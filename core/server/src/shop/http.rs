@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{
-        DefaultBodyLimit, Query, Request, State,
+        DefaultBodyLimit, Path, Query, Request, State,
         rejection::{JsonRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode, header},
@@ -60,6 +60,7 @@ pub fn router(db: ShopDb, token: Option<Arc<str>>) -> Router {
             "/parcels/reports",
             writes("parcel.report", 201, orders::report),
         )
+        .route("/carrier/parcels/{number}", get(carrier))
         .route(
             "/products",
             reads(|db: &Connection, _: &Now, ask: &service::Search| service::search(db, ask)),
@@ -174,6 +175,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
             "An idempotency key has 1 to 200 visible characters.",
         )),
     }
+}
+
+/// The carrier's own service, which knows parcels by their numbers.
+async fn carrier(State(db): State<ShopDb>, Path(number): Path<String>) -> Result<Json<Value>> {
+    db.read(move |db, now| orders::track(db, now, &number))
+        .await
+        .map(Json)
 }
 
 async fn list_writes(State(db): State<ShopDb>) -> Result<Json<Value>> {

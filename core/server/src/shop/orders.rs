@@ -194,6 +194,32 @@ fn load(db: &Connection, id: &str) -> Result<Order> {
     .ok_or_else(|| not_found("order_not_found", "There is no such order."))
 }
 
+/// Where the carrier says a parcel is.
+pub(super) fn track(db: &Connection, now: &Now, number: &str) -> Result<Value> {
+    let id: String = db
+        .query_row(
+            "SELECT id FROM orders WHERE tracking = ?",
+            [number.trim()],
+            |row| row.get(0),
+        )
+        .optional()?
+        .ok_or_else(|| not_found("parcel_not_found", "There is no such parcel."))?;
+    let order = load(db, &id)?;
+    let since = |at: &Option<String>| at.as_deref().and_then(day).is_some_and(|d| d < now.today());
+    let due = order.eta.as_deref().and_then(day) == Some(now.today());
+    let (status, place) = match order.status.as_str() {
+        "shipped" if due => ("out_for_delivery", order.city.as_str()),
+        "shipped" if since(&order.shipped_at) => ("in_transit", "Leipzig"),
+        "shipped" => ("accepted", "Hannover"),
+        _ => ("delivered", order.city.as_str()),
+    };
+    let mut told = json!({ "status": status, "place": place });
+    if let ("shipped", Some(eta)) = (order.status.as_str(), &order.eta) {
+        told["expected"] = json!(eta);
+    }
+    Ok(told)
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfOrder {

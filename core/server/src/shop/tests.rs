@@ -62,6 +62,24 @@ async fn an_order_is_found_by_number_and_mail_only_together() {
 }
 
 #[tokio::test]
+async fn the_carrier_knows_a_parcel_by_its_number() {
+    let db = shop();
+    let (status, told) = get(&db, "/api/carrier/parcels/PF12345678DE").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        told,
+        json!({"status": "in_transit", "place": "Leipzig", "expected": "2026-03-05"})
+    );
+    let (_, there) = get(&db, "/api/carrier/parcels/PF23456789DE").await;
+    assert_eq!(there, json!({"status": "delivered", "place": "Berlin"}));
+    for unknown in ["PF99999999DE", "%27%20OR%201=1", "11112222"] {
+        let (status, body) = get(&db, &format!("/api/carrier/parcels/{unknown}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{unknown}");
+        assert_eq!(body["error"]["code"], "parcel_not_found");
+    }
+}
+
+#[tokio::test]
 async fn names_come_in_the_callers_language() {
     let db = shop();
     let path = "/api/orders?number=88888888&email=wangfang@example.com&locale=zh";

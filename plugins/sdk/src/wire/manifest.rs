@@ -43,6 +43,9 @@ pub struct MethodSpec {
     /// How long it may take where the caller does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
+    /// A call whose idempotency key it has seen does nothing again: a write may be repeated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub idempotent: bool,
 }
 
 impl MethodSpec {
@@ -58,6 +61,12 @@ impl MethodSpec {
 
     pub fn timeout_ms(&mut self, timeout: u64) -> &mut Self {
         self.timeout_ms = Some(timeout);
+        self
+    }
+
+    /// Says that the same idempotency key twice does it once.
+    pub fn idempotent(&mut self) -> &mut Self {
+        self.idempotent = true;
         self
     }
 }

@@ -10,11 +10,15 @@ use super::{
     steps::{number, span},
 };
 use crate::{
+    contract::{self, Kind},
     diagnostic::words,
-    model::{AfterBlock, Arg, Args, ErrorKey, HttpStep, SlotKind, StepKind, StepRef},
+    model::{
+        AfterBlock, Arg, Args, BlockId, Duration, ErrorKey, HttpStep, SlotKind, StepKind, StepRef,
+    },
+    template::Expr,
 };
 
-/// Codes of `on_error` besides HTTP statuses.
+/// Codes of `on_error` besides HTTP statuses and a plugin's own.
 const ERROR_CODES: [&str; 7] = [
     "timeout",
     "unavailable",
@@ -24,6 +28,21 @@ const ERROR_CODES: [&str; 7] = [
     "script",
     "unknown",
 ];
+
+/// Whose errors they are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Error {
+    Http,
+    Plugin,
+}
+
+/// What says how often a call may be made.
+pub(super) struct Repeat {
+    pub write: bool,
+    pub once_per: Vec<Expr>,
+    pub once_for: Option<Duration>,
+    pub retry: Option<u32>,
+}
 
 impl Build<'_> {
     pub(super) fn save(&mut self, node: &Node) -> Option<String> {
@@ -42,6 +61,36 @@ impl Build<'_> {
         let operation = self.operation(node, value);
         let with = self.args(node.get("with"));
         let save = self.save(node);
+        if let Some((connection, operation)) = &operation {
+            let known = self.names.connections.get(connection);
+            let returns = known.and_then(|c| c.get(operation)?.returns.as_ref());
+            self.check_save(node, returns.map(|_| Kind::Map));
+        }
+        let timeout = self.timeout(node);
+        let Repeat {
+            write,
+            once_per,
+            once_for,
+            retry,
+        } = self.repeat(node);
+        let on_error = self.on_error(draft, node, at, Error::Http);
+        let (connection, operation) = operation?;
+        Some(StepKind::Http(Box::new(HttpStep {
+            connection,
+            operation,
+            with,
+            save,
+            write,
+            once_per,
+            once_for,
+            retry,
+            timeout,
+            on_error,
+        })))
+    }
+
+    /// What says how often a call may be made.
+    pub(super) fn repeat(&mut self, node: &Node) -> Repeat {
         let keys = node
             .get("once_per")
             .map(Node::one_or_many)
@@ -61,58 +110,165 @@ impl Build<'_> {
                 ),
             );
         }
-        let mut on_error = Vec::new();
-        for (key, steps) in node.get("on_error").and_then(Node::map).unwrap_or_default() {
-            let text = key.text().unwrap_or_default();
-            let status =
-                text.len() == 3 && text.parse::<u16>().is_ok_and(|s| (100..600).contains(&s));
-            let key_of = if text == "other" {
-                ErrorKey::Other
-            } else if status || ERROR_CODES.contains(&text) {
-                ErrorKey::Code(text.to_owned())
-            } else {
-                let known = ["other"].into_iter().chain(ERROR_CODES);
-                self.problems.error(
-                    "unknown-error",
-                    key.place(),
-                    words(
-                        format!("`{text}` is no HTTP status and no error code"),
-                        format!("`{text}` 既不是 HTTP 状态码，也不是错误码"),
-                    ),
-                    match crate::diagnostic::nearest(text, known.clone()) {
-                        Some(near) => words(
-                            format!("did you mean `{near}`?"),
-                            format!("是不是想写 `{near}`？"),
-                        ),
-                        None => {
-                            let list: Vec<&str> = known.collect();
-                            words(
-                                format!("write a status as 404, or one of: {}", list.join(", ")),
-                                format!("请写状态码（如 404），或以下之一：{}", list.join("、")),
-                            )
-                        }
-                    },
-                );
-                continue;
-            };
-            let label = format!("on_error.{text}");
-            if let Some(block) = self.branch_as(draft, steps, &label, at, AfterBlock::Next) {
-                on_error.push((key_of, block));
-            }
-        }
-        let (connection, operation) = operation?;
-        Some(StepKind::Http(Box::new(HttpStep {
-            connection,
-            operation,
-            with,
-            save,
+        Repeat {
             write: node.get("effect").and_then(Node::text) == Some("write"),
             once_per,
             once_for: span(node, "for"),
             retry: number(node, "retry"),
-            timeout: span(node, "timeout"),
-            on_error,
-        })))
+        }
+    }
+
+    /// How long a call may take, if that is written.
+    pub(super) fn timeout(&mut self, node: &Node) -> Option<Duration> {
+        let at = node.get("timeout")?;
+        let timeout = span(node, "timeout")?;
+        if timeout.days == 0 && (1..=contract::TIMEOUT_MAX_MS).contains(&timeout.ms) {
+            return Some(timeout);
+        }
+        let (en, zh) = if timeout == Duration::default() {
+            (
+                "it would have failed before it began",
+                "调用尚未开始就会超时",
+            )
+        } else {
+            (
+                "nobody waits for a call longer than ten minutes",
+                "没有人会等一次调用超过十分钟",
+            )
+        };
+        self.problems.warn(
+            "call-timeout",
+            at.place(),
+            words(en, zh),
+            words(
+                "write a few seconds, as `timeout: 5s`; `wait` is for what comes later",
+                "请写几秒，如 `timeout: 5s`；要等更久请用 `wait`",
+            ),
+        );
+        Some(timeout)
+    }
+
+    /// Whether the kind of an answer can be kept in the slot.
+    pub(super) fn check_save(&mut self, node: &Node, kind: Option<Kind>) {
+        let Some(at) = node.get("save") else { return };
+        let Some(slot) = at.text().and_then(|name| self.slots.get(name)) else {
+            return;
+        };
+        let (fits, wanted) = match kind {
+            Some(Kind::Map) => (
+                matches!(slot.kind, SlotKind::Object | SlotKind::File { .. }),
+                "object",
+            ),
+            Some(Kind::List) => (matches!(slot.kind, SlotKind::List), "list"),
+            _ => return,
+        };
+        if fits {
+            return;
+        }
+        let name = slot.name.clone();
+        let (en, zh) = kind.map_or(("", ""), Kind::words);
+        self.problems.error(
+            "wrong-type",
+            at.place(),
+            words(
+                format!("the answer is {en}, which the slot `{name}` cannot hold"),
+                format!("结果是{zh}，槽位 `{name}` 存不下"),
+            ),
+            words(
+                format!("declare `{name}: {{type: {wanted}}}`"),
+                format!("请声明 `{name}: {{type: {wanted}}}`"),
+            ),
+        );
+    }
+
+    /// The ways a failed call takes: by its code, or one for all.
+    pub(super) fn on_error(
+        &mut self,
+        draft: &mut Draft,
+        node: &Node,
+        at: StepRef,
+        of: Error,
+    ) -> Vec<(ErrorKey, BlockId)> {
+        let mut ways = Vec::new();
+        if let Some(block) = self.branch(draft, node, "on_error", at) {
+            ways.push((ErrorKey::Other, block));
+        }
+        for (key, steps) in node.get("on_error").and_then(Node::map).unwrap_or_default() {
+            let text = key.text().unwrap_or_default();
+            let Some(key_of) = self.error_key(key, text, of) else {
+                continue;
+            };
+            let label = format!("on_error.{text}");
+            if let Some(block) = self.branch_as(draft, steps, &label, at, AfterBlock::Next) {
+                ways.push((key_of, block));
+            }
+        }
+        ways
+    }
+
+    fn error_key(&mut self, key: &Node, text: &str, of: Error) -> Option<ErrorKey> {
+        if text == "other" {
+            return Some(ErrorKey::Other);
+        }
+        let status = text.len() == 3 && text.parse::<u16>().is_ok_and(|s| (100..600).contains(&s));
+        if ERROR_CODES.contains(&text) || (of == Error::Http && status) {
+            return Some(ErrorKey::Code(text.to_owned()));
+        }
+        let known = ["other"].into_iter().chain(ERROR_CODES);
+        let near = crate::diagnostic::nearest(text, known.clone());
+        let meant = near.map(|near| {
+            words(
+                format!("did you mean `{near}`?"),
+                format!("是不是想写 `{near}`？"),
+            )
+        });
+        let list: Vec<&str> = known.collect();
+        if of == Error::Plugin {
+            if !is_error_code(text) {
+                self.problems.error(
+                    "unknown-error",
+                    key.place(),
+                    words(
+                        format!("`{text}` is no error code"),
+                        format!("`{text}` 不是错误码"),
+                    ),
+                    words(
+                        "a plugin's codes have letters, digits, `_`, `-` and `.`",
+                        "插件的错误码由字母、数字、`_`、`-` 和 `.` 组成",
+                    ),
+                );
+                return None;
+            }
+            // A plugin has codes of its own, and its contract does not name them.
+            if let Some(hint) = meant {
+                self.problems.warn(
+                    "unknown-error",
+                    key.place(),
+                    words(
+                        format!("only a plugin that has a code `{text}` of its own ever gives it"),
+                        format!("只有插件自己定义了错误码 `{text}` 才会出现"),
+                    ),
+                    hint,
+                );
+            }
+            return Some(ErrorKey::Code(text.to_owned()));
+        }
+        let hint = meant.unwrap_or_else(|| {
+            words(
+                format!("write a status as 404, or one of: {}", list.join(", ")),
+                format!("请写状态码（如 404），或以下之一：{}", list.join("、")),
+            )
+        });
+        self.problems.error(
+            "unknown-error",
+            key.place(),
+            words(
+                format!("`{text}` is no HTTP status and no error code"),
+                format!("`{text}` 既不是 HTTP 状态码，也不是错误码"),
+            ),
+            hint,
+        );
+        None
     }
 
     /// `connection.operation`, with the arguments its path needs.
@@ -289,4 +445,11 @@ impl Build<'_> {
             NodeKind::Map(_) => Arg::Map(self.args(Some(node))),
         })
     }
+}
+
+fn is_error_code(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }

@@ -7,6 +7,7 @@ mod faqs;
 mod flows;
 mod others;
 mod people;
+mod plugins;
 mod questions;
 mod slots;
 mod steps;
@@ -19,12 +20,14 @@ use tandem_domain::Locale;
 
 use super::yaml::Node;
 use crate::{
+    contract::Contract,
     diagnostic::{Place, Problems, Words, suggest, words},
     model::{Duration, Slot},
     template::Templates,
 };
 
 pub(super) use others::{article, connections, desk, operations_of};
+pub(crate) use plugins::split as split_plugin;
 pub(super) use slots::slots;
 
 /// Names of the language that no slot may take.
@@ -72,12 +75,15 @@ pub(super) struct Names {
     pub faqs: BTreeSet<String>,
     pub step_ids: BTreeSet<String>,
     pub connections: BTreeMap<String, BTreeMap<String, OperationNames>>,
+    pub contracts: BTreeMap<String, Contract>,
+    /// Plugins whose contracts cannot be read.
+    pub bad_contracts: BTreeSet<String>,
     pub skills: Vec<String>,
     pub hours: BTreeSet<String>,
     /// Flows and responses that are shipped: no suggestion, unless near.
     pub shipped: BTreeSet<String>,
-    /// Slots whose fields are known: those filled by nothing but operations that say what they
-    /// return.
+    /// Slots whose fields are known: those filled by nothing but operations and methods that say
+    /// what they return.
     pub fields: HashMap<String, BTreeMap<String, String>>,
 }
 

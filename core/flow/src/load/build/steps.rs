@@ -7,13 +7,13 @@ use super::{
     Build, duration,
     exprs::Type,
     flows::Draft,
-    is_identifier, split_name,
+    is_identifier,
 };
 use crate::{
     diagnostic::{suggest, words},
     model::{
-        AfterBlock, AnswerStep, BlockId, Duration, LuaStep, PluginStep, SayStep, SlotKind,
-        StepKind, StepRef, TicketStep,
+        AfterBlock, AnswerStep, BlockId, Duration, LuaStep, SayStep, SlotKind, StepKind, StepRef,
+        TicketStep,
     },
     template::{Expr, Template},
 };
@@ -79,31 +79,10 @@ impl Build<'_> {
                 function: self.function(value)?,
                 with: self.args(node.get("with")),
                 save: self.save(node),
-                timeout: span(node, "timeout"),
+                timeout: self.timeout(node),
                 on_error: self.branch(draft, node, "on_error", at),
             }))),
-            "plugin" => {
-                let Some((plugin, method)) = split_name(value.text()?) else {
-                    self.problems.error(
-                        "wrong-type",
-                        value.place(),
-                        words(
-                            "`plugin` takes `plugin.method`",
-                            "`plugin` 应写作 `插件.方法`",
-                        ),
-                        words("write `plugin: crm.lookup`", "请写成 `plugin: crm.lookup`"),
-                    );
-                    return None;
-                };
-                Some(StepKind::Plugin(Box::new(PluginStep {
-                    plugin: plugin.to_owned(),
-                    method: method.to_owned(),
-                    with: self.args(node.get("with")),
-                    save: self.save(node),
-                    timeout: span(node, "timeout"),
-                    on_error: self.branch(draft, node, "on_error", at),
-                })))
-            }
+            "plugin" => self.plugin(draft, node, value, at),
             "answer" => self.answer(node, value),
             "handoff" => Some(self.handoff(draft, node, value, at)),
             "ticket" => Some(StepKind::Ticket(Box::new(TicketStep {

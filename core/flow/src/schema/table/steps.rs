@@ -103,6 +103,25 @@ const SAVE: Field = f(
     "A slot for its result.",
     "保存结果的槽位。",
 );
+const EFFECT: Field = f(
+    "effect",
+    Ty::Enum(&["read", "write"]),
+    "`write` changes something: never repeated by a correction.",
+    "`write` 会产生改动：更正时不会重复执行。",
+);
+const ONCE_PER: Field = f(
+    "once_per",
+    Ty::OneOrMany(&Ty::Expr),
+    "Once per contact and these values.",
+    "每位联系人对这些值只执行一次。",
+);
+const ONCE_FOR: Field = f(
+    "for",
+    Ty::Dur,
+    "How long `once_per` holds (30d).",
+    "`once_per` 的有效期（30d）。",
+);
+const RETRY: Field = f("retry", Ty::Int, "Further attempts.", "重试次数。");
 const TIME: Field = f("timeout", Ty::Dur, "How long it may take.", "超时时间。");
 const ON_ERROR: Field = f(
     "on_error",
@@ -242,25 +261,10 @@ pub(crate) static KINDS: &[Kind] = &[
                 "A slot for the answer.",
                 "保存结果的槽位。",
             ),
-            f(
-                "effect",
-                Ty::Enum(&["read", "write"]),
-                "`write` changes something: never repeated by a correction.",
-                "`write` 会产生改动：更正时不会重复执行。",
-            ),
-            f(
-                "once_per",
-                Ty::OneOrMany(&Ty::Expr),
-                "Once per contact and these values.",
-                "每位联系人对这些值只执行一次。",
-            ),
-            f(
-                "for",
-                Ty::Dur,
-                "How long `once_per` holds (30d).",
-                "`once_per` 的有效期（30d）。",
-            ),
-            f("retry", Ty::Int, "Further attempts.", "重试次数。"),
+            EFFECT,
+            ONCE_PER,
+            ONCE_FOR,
+            RETRY,
             TIME,
             f(
                 "on_error",
@@ -285,9 +289,23 @@ pub(crate) static KINDS: &[Kind] = &[
     kind(
         "plugin",
         Ty::Str,
-        "Runs a plugin's method.",
-        "运行插件的方法。",
-        &[ARGS, SAVE, TIME, ON_ERROR],
+        "Runs a plugin's method: `parcel.track`.",
+        "运行插件的方法：`parcel.track`。",
+        &[
+            ARGS,
+            SAVE,
+            EFFECT,
+            ONCE_PER,
+            ONCE_FOR,
+            RETRY,
+            TIME,
+            f(
+                "on_error",
+                Ty::Either(&[Ty::Steps, Ty::Map(&Ty::Steps)]),
+                "What happens if it fails: steps, or code → steps with `other` for the rest.",
+                "失败时怎么办：步骤，或错误码 → 步骤，其余用 `other`。",
+            ),
+        ],
     ),
     kind(
         "answer",

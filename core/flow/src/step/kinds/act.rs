@@ -9,7 +9,9 @@ use tandem_domain::{
 };
 
 use crate::{
-    model::{AnswerStep, Arg, ErrorKey, HttpStep, LuaStep, PluginStep, StepKind},
+    model::{
+        AnswerStep, Arg, BlockId, Duration, ErrorKey, HttpStep, LuaStep, PluginStep, StepKind,
+    },
     step::{
         Effect, OnceClaim, SaySource, cal,
         run::Run,
@@ -18,6 +20,7 @@ use crate::{
         state::{Acting, Mode, OnEnd},
         thresholds,
     },
+    template::Expr,
 };
 
 /// How long a call may take where nothing else is written.
@@ -33,6 +36,8 @@ struct Call {
     what: String,
     timeout_ms: u64,
     write: bool,
+    /// Whether it gets an idempotency key.
+    key: bool,
     retry: Option<u32>,
     once: Option<OnceClaim>,
 }
@@ -51,17 +56,7 @@ impl Run<'_> {
             .or_else(|| operation.and_then(|(c, _)| c.timeout));
         let retry = step.retry.or_else(|| operation.and_then(|(_, o)| o.retry));
         let what = format!("{}.{}", step.connection, step.operation);
-        let once = if step.once_per.is_empty() {
-            None
-        } else {
-            let values: Vec<Value> = step.once_per.iter().map(|e| self.eval(place, e)).collect();
-            let key = blake3::hash(format!("{what}|{}", Value::Array(values)).as_bytes());
-            let for_ms = step.once_for.map_or(ONCE_DAYS * 86_400_000, cal::millis);
-            Some(OnceClaim {
-                key: format!("{what}:{}", &key.to_hex()[..32]),
-                for_ms,
-            })
-        };
+        let once = self.once(place, &what, &step.once_per, step.once_for);
         self.act(
             place,
             Call {
@@ -73,10 +68,31 @@ impl Run<'_> {
                 what,
                 timeout_ms: timeout.map_or(TIMEOUT_MS, cal::millis).max(1),
                 write: step.write,
+                key: step.write,
                 retry,
                 once,
             },
         );
+    }
+
+    /// The claim of what is done once for a contact.
+    fn once(
+        &mut self,
+        place: &Place,
+        what: &str,
+        per: &[Expr],
+        how_long: Option<Duration>,
+    ) -> Option<OnceClaim> {
+        if per.is_empty() {
+            return None;
+        }
+        let values: Vec<Value> = per.iter().map(|e| self.eval(place, e)).collect();
+        let key = blake3::hash(format!("{what}|{}", Value::Array(values)).as_bytes());
+        let for_ms = how_long.map_or(ONCE_DAYS * 86_400_000, cal::millis);
+        Some(OnceClaim {
+            key: format!("{what}:{}", &key.to_hex()[..32]),
+            for_ms,
+        })
     }
 
     pub(in crate::step) fn do_lua(&mut self, place: &Place, step: &LuaStep) {
@@ -92,6 +108,8 @@ impl Run<'_> {
                 what: format!("{}.{}", step.function.module, step.function.name),
                 timeout_ms: step.timeout.map_or(TIMEOUT_MS, cal::millis).max(1),
                 write: false,
+                // With their place in the script it makes the keys of the plugins it calls.
+                key: true,
                 retry: None,
                 once: None,
             },
@@ -100,6 +118,16 @@ impl Run<'_> {
 
     pub(in crate::step) fn do_plugin(&mut self, place: &Place, step: &PluginStep) {
         let args = self.args(place, &step.with);
+        let contract = place.pack.contracts.get(&step.plugin);
+        let method = contract.and_then(|c| c.methods.get(&step.method));
+        let timeout_ms = match (step.timeout, method.and_then(|m| m.timeout_ms)) {
+            (Some(written), _) => cal::millis(written),
+            (None, Some(own)) => own,
+            (None, None) => TIMEOUT_MS,
+        };
+        let idempotent = method.is_some_and(|m| m.idempotent);
+        let what = format!("{}.{}", step.plugin, step.method);
+        let once = self.once(place, &what, &step.once_per, step.once_for);
         self.act(
             place,
             Call {
@@ -108,11 +136,14 @@ impl Run<'_> {
                     method: step.method.clone(),
                     args: Value::Object(args),
                 },
-                what: format!("{}.{}", step.plugin, step.method),
-                timeout_ms: step.timeout.map_or(TIMEOUT_MS, cal::millis).max(1),
-                write: false,
-                retry: None,
-                once: None,
+                what,
+                timeout_ms: timeout_ms.max(1),
+                write: step.write,
+                // A write without a key is never made a second time; one that cannot use a key must
+                // not be.
+                key: !step.write || idempotent,
+                retry: step.retry,
+                once,
             },
         );
     }
@@ -141,6 +172,7 @@ impl Run<'_> {
                 what: "answer".into(),
                 timeout_ms: TIMEOUT_MS,
                 write: false,
+                key: false,
                 retry: None,
                 once: None,
             },
@@ -167,7 +199,7 @@ impl Run<'_> {
             .and_then(Value::as_str)
             .unwrap_or("");
         // The same claim is the same request, wherever it is made from.
-        let idempotency_key = call.write.then(|| {
+        let idempotency_key = call.key.then(|| {
             let contact = self
                 .around
                 .contact
@@ -286,19 +318,16 @@ impl Run<'_> {
 
     fn act_failed(&mut self, place: &Place, kind: &StepKind, error: &ActionError, what: &str) {
         self.line("act", &format!("{what}: failed, {}", error.code), place);
-        let block = match kind {
-            StepKind::Http(step) => step
-                .on_error
-                .iter()
+        let way = |ways: &[(ErrorKey, BlockId)]| {
+            ways.iter()
                 .find(|(key, _)| matches!(key, ErrorKey::Code(code) if *code == error.code))
-                .or_else(|| {
-                    step.on_error
-                        .iter()
-                        .find(|(key, _)| *key == ErrorKey::Other)
-                })
-                .map(|(_, block)| *block),
+                .or_else(|| ways.iter().find(|(key, _)| *key == ErrorKey::Other))
+                .map(|(_, block)| *block)
+        };
+        let block = match kind {
+            StepKind::Http(step) => way(&step.on_error),
+            StepKind::Plugin(step) => way(&step.on_error),
             StepKind::Lua(step) => step.on_error,
-            StepKind::Plugin(step) => step.on_error,
             _ => None,
         };
         if let Some(block) = block {
