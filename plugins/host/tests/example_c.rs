@@ -38,6 +38,7 @@ fn the_example_in_c_passes_the_suite() {
     let manifest = kit.manifest().unwrap();
     let pattern = &manifest.methods["action.greet"].params.as_ref().unwrap()["properties"]["name"];
     assert_eq!(pattern["pattern"], json!("^[^\"\\\\]*$"));
+    common::kept_by_the_retail_pack(&manifest);
     let plan = Plan {
         config: json!({"greeting": "Hello"}),
         refused: vec![json!({}), Value::Null],

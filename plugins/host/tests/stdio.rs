@@ -112,6 +112,7 @@ async fn the_python_example_keeps_points() {
     let right = json!({"members": ["ada"], "points_per_unit": 2});
     let right = config("loyalty", &script, "", right);
     let plugin = world.plugins.load(right).await.unwrap();
+    common::kept_by_the_retail_pack(&plugin.manifest().unwrap());
     let ada = json!({"member": "ada"});
     let none = call(&plugin, "action.balance", ada.clone()).await;
     assert_eq!(none, Ok(json!({"points": 0, "tier": "basic"})));

@@ -2,7 +2,7 @@
 //!
 //! ```yaml
 //! - plugin: parcel.track
-//!   args: {number: "{{ slots.parcel }}"}
+//!   with: {number: "{{ order.tracking_number }}"}
 //!   save: tracking
 //! ```
 //!

@@ -94,6 +94,21 @@ async fn what_the_carrier_says_comes_back_with_a_code_for_what_it_does_not() {
     );
 }
 
+/// The demo's pack keeps the plugin's manifest, by which its flows are checked.
+#[test]
+fn the_retail_pack_has_the_contract_of_this_plugin() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = folder.join("../../../flows/retail/plugins/parcel.json");
+    let manifest = Kit::of::<Parcel>().manifest().unwrap();
+    if std::env::var_os("UPDATE_CONTRACTS").is_some() {
+        let text = serde_json::to_string_pretty(&manifest).unwrap();
+        fs::write(&path, text + "\n").unwrap();
+    }
+    let kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let hint = "UPDATE_CONTRACTS=1 cargo test -p tandem-plugin-parcel writes it";
+    assert_eq!(kept, serde_json::to_value(&manifest).unwrap(), "{hint}");
+}
+
 /// The library beside this test, where cargo puts it.
 fn library() -> PathBuf {
     let test = std::env::current_exe().unwrap();

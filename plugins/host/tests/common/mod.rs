@@ -15,6 +15,7 @@ use tandem_plugin_host::{
     HostConfig, Limits, Meta, NoServices, Plugin, PluginConfig, PluginError, Plugins, Probe,
     Refusal, Services,
 };
+use tandem_plugin_sdk::wire::Manifest;
 
 /// A folder of plugins and a host over it.
 pub struct World {
@@ -31,6 +32,19 @@ pub fn limits() -> Limits {
         stop: Duration::from_secs(2),
         ..Limits::default()
     }
+}
+
+/// The demo's pack keeps the manifests of the plugins that its flows call.
+pub fn kept_by_the_retail_pack(manifest: &Manifest) {
+    let name = format!("../../flows/retail/plugins/{}.json", manifest.name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    if std::env::var_os("UPDATE_CONTRACTS").is_some() {
+        let text = serde_json::to_string_pretty(manifest).unwrap();
+        fs::write(&path, text + "\n").unwrap();
+    }
+    let kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let hint = "UPDATE_CONTRACTS=1 cargo test -p tandem-plugin-host writes it";
+    assert_eq!(kept, serde_json::to_value(manifest).unwrap(), "{hint}");
 }
 
 impl World {
