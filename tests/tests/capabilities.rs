@@ -25,6 +25,7 @@ struct Words {
     links: &'static str,
     templates: &'static str,
     messages: &'static str,
+    brief: &'static str,
     second: &'static str,
     seconds: &'static str,
     hours: &'static str,
@@ -60,6 +61,7 @@ const EN: Words = Words {
     links: "links",
     templates: "then templates",
     messages: "messages",
+    brief: "; {span}, {quota} messages after an event that is none",
     second: "/s",
     seconds: "s",
     hours: "h",
@@ -95,6 +97,7 @@ const ZH: Words = Words {
     links: "可含链接",
     templates: "之后只能发模板",
     messages: "条",
+    brief: "；关注等非消息事件后 {span}，{quota} 条",
     second: "/秒",
     seconds: "秒",
     hours: "小时",
@@ -178,6 +181,11 @@ impl Words {
         let mut told = self.span(window.secs);
         if let Some(quota) = window.quota {
             told += &format!(", {quota} {}", self.messages);
+        }
+        if let Some(brief) = window.brief {
+            let quota = brief.quota.to_string();
+            let told_brief = self.brief.replace("{span}", &self.span(brief.secs));
+            told += &told_brief.replace("{quota}", &quota);
         }
         if window.outside == Outside::Template {
             told += &format!(", {}", self.templates);

@@ -364,6 +364,10 @@ impl Channel for DiscordChannel {
                 Err(fault) if GONE.contains(&fault.code()) => Ok(Receipt::default()),
                 Err(fault) => Err(fault.ending(true)),
             },
+            SendOp::Session { .. } => Err(SendError::Rejected {
+                code: "unsupported".to_owned(),
+                message: "Discord keeps no such state".to_owned(),
+            }),
             SendOp::Typing => hub
                 .api
                 .typing(channel)

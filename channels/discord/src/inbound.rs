@@ -328,6 +328,7 @@ impl Reader<'_> {
             parts: Vec::new(),
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         }
     }

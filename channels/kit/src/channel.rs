@@ -19,7 +19,8 @@ use crate::Inbox;
 ///
 /// The host makes one instance an account, mounts its [`routes`](Channel::routes), runs
 /// [`run`](Channel::run) until shutdown and calls [`send`](Channel::send) from the outbox, at most
-/// once at a time for a lane but for many lanes at once.
+/// once at a time for a lane but for many lanes at once. A sign that somebody is writing
+/// ([`Typing`](tandem_domain::message::SendOp::Typing)) may come beside a send.
 #[async_trait]
 pub trait Channel: Send + Sync + 'static {
     /// What the platform can show and take. Asked often; must be cheap and must not change while

@@ -12,6 +12,7 @@
 //! * [`mod@render`], [`menu`], [`mod@split`] – making a message fit a channel, and reading the answer to what
 //!   was shown;
 //! * [`mod@file_type`] – what a file is by its bytes;
+//! * [`link`] – links to stored files that anybody who has one can open, for a while;
 //! * [`governor`] – how fast an account may send;
 //! * [`token`] – access tokens, fetched by one for all;
 //! * [`kind`] – how a server is configured with it;
@@ -28,6 +29,7 @@ pub mod governor;
 pub mod hook;
 pub mod inbox;
 pub mod kind;
+pub mod link;
 pub mod menu;
 pub mod render;
 pub mod split;
@@ -41,5 +43,6 @@ pub use inbox::{
     Accepted, Account, Claim, File, Inbox, InboxError, Limits, NewFile, ReplyClaim, Sink,
 };
 pub use kind::{Kind, Opening};
+pub use link::Links;
 pub use menu::{Menu, MenuOption, menu_answer};
 pub use render::{Rendered, Style, render};

@@ -180,18 +180,22 @@ fn lower(
             None => format!("{lat:.5}, {lon:.5}"),
         })),
         Part::Media(media) => parts.push(lower_media(media, caps, link)),
-        Part::Card(card) if card_fits(card, caps) => parts.push(part.clone()),
+        Part::Card(card) if card_fits(card, caps) => {
+            let image = card.image.as_deref().and_then(|image| {
+                let stored = image.starts_with("file:");
+                match stored {
+                    true => link(&picture(card, image)),
+                    false => Some(image.to_owned()),
+                }
+            });
+            parts.push(Part::Card(Card {
+                image,
+                ..card.clone()
+            }));
+        }
         Part::Card(card) => {
             if let Some(image) = &card.image {
-                let media = Media {
-                    media: MediaKind::Image,
-                    reference: image.clone(),
-                    mime: "image/*".to_owned(),
-                    name: None,
-                    size: None,
-                    alt: Some(card.title.clone()),
-                };
-                parts.push(lower_media(&media, caps, link));
+                parts.push(lower_media(&picture(card, image), caps, link));
             }
             let lines: Vec<&str> = [
                 Some(card.title.as_str()),
@@ -215,6 +219,18 @@ fn lower(
                 ..c.clone()
             }));
         }
+    }
+}
+
+/// The image of a card as a medium of its own.
+fn picture(card: &Card, image: &str) -> Media {
+    Media {
+        media: MediaKind::Image,
+        reference: image.to_owned(),
+        mime: "image/*".to_owned(),
+        name: None,
+        size: None,
+        alt: Some(card.title.clone()),
     }
 }
 
@@ -481,7 +497,8 @@ pub fn joined(group: Vec<Content>) -> Content {
 }
 
 /// What is left of an operation on a channel, `age_secs` after the message it changes was sent: an
-/// edit that cannot be made is a new message; what cannot be taken back stays; nobody sees us type.
+/// edit that cannot be made is a new message; what cannot be taken back stays; nobody sees us type, or is told who has the
+/// conversation.
 #[must_use]
 pub fn operation(op: &SendOp, caps: &Capabilities, age_secs: i64) -> Option<SendOp> {
     let may = |secs: Option<i64>| secs.is_some_and(|secs| secs < 0 || age_secs <= secs);
@@ -491,6 +508,7 @@ pub fn operation(op: &SendOp, caps: &Capabilities, age_secs: i64) -> Option<Send
         SendOp::Edit { .. } => Some(SendOp::Send),
         SendOp::Delete { .. } => may(caps.delete_secs).then(|| op.clone()),
         SendOp::Typing => caps.typing.then(|| op.clone()),
+        SendOp::Session { .. } => caps.sessions.then(|| op.clone()),
     }
 }
 

@@ -121,6 +121,7 @@ impl Toy {
             parts: vec![Part::text(said.get("text")?.as_str()?)],
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         })
     }

@@ -101,6 +101,7 @@ fn native(signature: &[u8], body: &[u8]) -> Option<Vec<Inbound>> {
             .unwrap_or_default(),
         quote: None,
         mentions_me: false,
+        album: None,
         reply_context: event.reply_token.map(|token| ReplyContext {
             token,
             expires_at: Some(Timestamp(event.timestamp) + Duration::from_secs(50)),
@@ -202,7 +203,6 @@ fn handlers(c: &mut Criterion) {
         public_url: "https://help.example.test".parse().expect("an address"),
         address: None,
         body_limit: 1 << 20,
-        link_key: vec![7; 32],
     };
     let host = Host {
         transport: Transport::system().expect("an HTTP client can be made"),

@@ -12,10 +12,7 @@ use arc_swap::ArcSwap;
 use lru::LruCache;
 use tandem_channel_kit::{Account, ChannelError, Inbox, MEDIA_MAX, Stop, token::Tokens};
 use tandem_domain::{
-    FileId, Timestamp,
-    capabilities::Capabilities,
-    message::{ConversationKind, Media},
-    store::StoreError,
+    Timestamp, capabilities::Capabilities, message::ConversationKind, store::StoreError,
 };
 use tandem_net::{Client, Policy, Transport};
 use tokio::sync::{Notify, Semaphore};
@@ -27,7 +24,6 @@ use crate::{
     memory::Memory,
     problem::{Words, words},
     script::Script,
-    signature::Links,
     version::Version,
 };
 
@@ -35,8 +31,6 @@ use crate::{
 const REQUESTS: usize = 512;
 /// Conversations remembered.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(8192).expect("8192 is not zero");
-/// How long a link to a file holds at least; the platform fetches it within minutes.
-const LINK: Duration = Duration::from_secs(24 * 3600);
 /// Largest answer to a call of a file.
 const ANSWER_MAX: usize = 2 << 20;
 
@@ -54,8 +48,6 @@ pub struct Settings {
     pub address: Option<String>,
     /// Largest request.
     pub body_limit: usize,
-    /// 32 random bytes: signs the links under which platforms fetch files.
-    pub link_key: Vec<u8>,
 }
 
 /// What an account needs of the house it is in.
@@ -82,7 +74,6 @@ pub(crate) struct Shared {
     pub settings: Settings,
     pub webhook: Url,
     pub host: Host,
-    pub links: Links,
     pub tokens: Tokens,
     pub stop: Stop,
     /// As they were at the start: they do not change while the channel runs.
@@ -175,11 +166,6 @@ impl Shared {
                 "the account id {id:?} must be 1 to 64 letters, digits, '-', '_' or '.'"
             )));
         }
-        if settings.link_key.len() < 32 {
-            return Err(config(
-                "the key for links is shorter than 32 bytes".to_owned(),
-            ));
-        }
         let mut webhook = settings.public_url.clone();
         webhook.set_query(None);
         webhook.set_fragment(None);
@@ -193,7 +179,6 @@ impl Shared {
             config(wrong.join("; "))
         })?;
         let shared = Arc::new(Self {
-            links: Links::new(&settings.link_key, &account),
             account,
             script,
             settings,
@@ -263,22 +248,6 @@ impl Shared {
         };
         lock(&self.kinds).put(id.to_owned(), kind);
         Ok(kind)
-    }
-
-    /// An address that the platform can fetch a medium from.
-    pub fn link(&self, media: &Media) -> Option<String> {
-        if let Some(id) = media.reference.strip_prefix("file:") {
-            let id: FileId = id.parse().ok()?;
-            // The same for a day, so that an attempt and its repetition say the same.
-            let day = i64::try_from(LINK.as_millis()).expect("a day fits");
-            let until = Timestamp((self.now().0 / day + 2) * day);
-            let signature = self.links.sign(id, until);
-            return Some(format!("{}/files/{id}?s={signature}", self.webhook));
-        }
-        media
-            .reference
-            .starts_with("https://")
-            .then(|| media.reference.clone())
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Edge {
 const EDGE: [&str; 4] = ["hosts", "signed", "replay", "keys"];
 
 /// Everything that `caps` may hold.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 21] = [
     "text",
     "buttons",
     "list",
@@ -58,6 +58,7 @@ pub const KEYS: [&str; 20] = [
     "delete_secs",
     "receipts",
     "typing",
+    "sessions",
     "window",
     "proactive",
     "rate",

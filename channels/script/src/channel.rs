@@ -285,6 +285,7 @@ impl Channel for ScriptChannel {
             // Nobody misses it.
             SendOp::Typing if !caps.typing => return Ok(Receipt::default()),
             SendOp::Typing => true,
+            SendOp::Session { .. } => caps.sessions,
         };
         if !able {
             return Err(SendError::Rejected {
@@ -292,7 +293,7 @@ impl Channel for ScriptChannel {
                 message: "this platform cannot do that to a message".to_owned(),
             });
         }
-        let what = outbound::message(message, &|media| self.0.link(media));
+        let what = outbound::message(message);
         let (result, seen) = self.run(&ready, "send", what).await?;
         verdict(result, &seen)
     }

@@ -331,6 +331,7 @@ impl Event {
             parts: self.parts.into_iter().map(EventPart::part).collect(),
             quote: self.quote,
             mentions_me: self.mentions_me,
+            album: None,
             reply_context,
         }
     }

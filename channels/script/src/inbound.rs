@@ -6,17 +6,15 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::Response as HttpResponse,
-    routing::{any, get},
+    routing::any,
 };
-use serde::Deserialize;
 use tandem_channel_kit::{
     Inbox,
     hook::{self, Refused},
 };
-use tandem_domain::{FileId, Timestamp};
 
 use crate::{
     account::Shared,
@@ -36,7 +34,6 @@ pub(crate) fn routes(shared: Arc<Shared>, inbox: Inbox) -> Router {
     let base = format!("/hooks/{}/{}", shared.account.channel, shared.account.id);
     Router::new()
         .route(&base, any(hear))
-        .route(&format!("{base}/files/{{id}}"), get(file))
         .with_state(Hook { shared, inbox })
 }
 
@@ -226,44 +223,4 @@ fn answer(response: Response) -> HttpResponse {
         }
     }
     answer
-}
-
-#[derive(Deserialize)]
-struct Signature {
-    s: String,
-}
-
-/// A stored file, to whoever has its signed link.
-async fn file(
-    State(hook): State<Hook>,
-    Path(id): Path<String>,
-    Query(signature): Query<Signature>,
-) -> Result<HttpResponse, StatusCode> {
-    let shared = &hook.shared;
-    let id: FileId = id.parse().map_err(|_| StatusCode::NOT_FOUND)?;
-    let now: Timestamp = shared.now();
-    if signature.s.len() > 200 || !shared.links.admits(id, &signature.s, now) {
-        return Err(StatusCode::FORBIDDEN);
-    }
-    let file = hook.inbox.load_file(id).await;
-    let file = file.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    let file = file.ok_or(StatusCode::NOT_FOUND)?;
-    let mime = HeaderValue::try_from(file.row.mime.as_str())
-        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let mut response = HttpResponse::new(Body::from(file.bytes));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, mime);
-    // It is for platforms; in a browser nothing of it may run as a page of ours.
-    for (name, value) in [
-        (header::CONTENT_DISPOSITION, "attachment"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'",
-        ),
-        (header::CACHE_CONTROL, "private, max-age=3600"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    Ok(response)
 }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -24,7 +23,6 @@ use crate::{
     Host, Script, ScriptChannel, Settings,
     caps::{RESERVED, Setting, Settings as Declared},
     memory::StoreMemory,
-    prim::{codec, digest},
     problem::{Problem, Words},
     script::{BUILT_IN, read_pair},
     version::Version,
@@ -225,9 +223,6 @@ impl Kind for ScriptKind {
         };
         let read = read(&opening.settings, &self.declared).map_err(OpenError::Settings)?;
         let script = self.script(house).await.map_err(|bad| failed(bad.into()))?;
-        let data = opening.data_dir.clone();
-        let key = tokio::task::spawn_blocking(move || link_key(&data)).await;
-        let key = key.map_err(|e| failed(e.into()))?;
         let public_url = opening.public_url.as_deref().unwrap_or(HERE);
         let memory = StoreMemory::new(house.store.clone(), opening.account.workspace.clone());
         let channel = ScriptChannel::new(
@@ -240,7 +235,6 @@ impl Kind for ScriptKind {
                     .map_err(|_| failed(format!("{public_url} is no address of a site").into()))?,
                 address: read.address,
                 body_limit: read.body_limit,
-                link_key: key.map_err(|e| failed(e.into()))?,
             },
             Host {
                 transport: house.transport.clone(),
@@ -342,33 +336,6 @@ fn complaint(path: &str, words: Words) -> Complaint {
     }
 }
 
-/// The key of an account's links, made at the first start and readable by the owner only.
-fn link_key(folder: &Path) -> std::io::Result<Vec<u8>> {
-    let path = folder.join("links.key");
-    match std::fs::read(&path) {
-        Ok(text) => {
-            let key = codec::hex_decode(text.trim_ascii_end()).filter(|key| key.len() == 32);
-            return key
-                .ok_or_else(|| std::io::Error::other("links.key does not hold 64 hex digits"));
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let key = digest::random(32).ok_or_else(|| std::io::Error::other("no random numbers"))?;
-    std::fs::create_dir_all(folder)?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // Under another name first, so that no half of a key is ever read.
-    let part = path.with_extension("part");
-    let mut file = options.open(&part)?;
-    file.write_all(codec::hex_encode(&key).as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&part, &path)?;
-    Ok(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -407,15 +374,5 @@ mod tests {
         places.sort();
         let all = ["body_limit", "channel_access_token", "channel_secret", "x"];
         assert_eq!(places, all.map(|name| [name]));
-    }
-
-    #[test]
-    fn the_key_of_links_is_made_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("a");
-        let key = link_key(&inner).unwrap();
-        assert_eq!(link_key(&inner).unwrap(), key);
-        std::fs::write(inner.join("links.key"), "short").unwrap();
-        assert!(link_key(&inner).is_err());
     }
 }

@@ -3,22 +3,20 @@
 use serde_json::json;
 use tandem_domain::{
     Map, Value,
-    message::{Card, Media, NativeConversation, Outbound, Part, SendOp},
+    message::{Card, NativeConversation, Outbound, Part, SendOp},
 };
 
-/// Makes an address that the platform can fetch a medium from.
-pub(crate) type Link<'a> = &'a dyn Fn(&Media) -> Option<String>;
-
 /// The message as Lua sees it. What is not there is nil.
-pub(crate) fn message(outbound: &Outbound, link: Link<'_>) -> Value {
+pub(crate) fn message(outbound: &Outbound) -> Value {
     let content = &outbound.content;
     let (op, target) = match &outbound.op {
         SendOp::Send => ("send", None),
         SendOp::Edit { id } => ("edit", Some(id)),
         SendOp::Delete { id } => ("delete", Some(id)),
         SendOp::Typing => ("typing", None),
+        SendOp::Session { .. } => ("session", None),
     };
-    let parts: Vec<Value> = content.parts.iter().map(|p| part(p, link)).collect();
+    let parts: Vec<Value> = content.parts.iter().map(part).collect();
     let mut message = Map::new();
     let mut put = |name: &str, value: Value| {
         if !value.is_null() {
@@ -29,6 +27,9 @@ pub(crate) fn message(outbound: &Outbound, link: Link<'_>) -> Value {
     put("key22", json!(outbound.key22()));
     put("op", json!(op));
     put("target", json!(target));
+    if let SendOp::Session { state } = outbound.op {
+        put("session", json!(state));
+    }
     put("conversation", conversation(&outbound.conversation));
     put("parts", json!(parts));
     if !content.choices.is_empty() {
@@ -49,7 +50,7 @@ fn conversation(native: &NativeConversation) -> Value {
     }
 }
 
-fn part(part: &Part, link: Link<'_>) -> Value {
+fn part(part: &Part) -> Value {
     match part {
         Part::Text { text } => json!({"type": "text", "text": text}),
         Part::Media(media) => {
@@ -62,10 +63,11 @@ fn part(part: &Part, link: Link<'_>) -> Value {
                 "size": media.size,
                 "alt": media.alt,
             });
-            // The picture itself stands for its preview: platforms scale it down.
-            if let Some(url) = link(media) {
-                value["preview_url"] = json!(url);
-                value["url"] = json!(url);
+            // What a platform is to fetch has an address by now; the bytes of others are uploaded.
+            if media.reference.starts_with("https://") {
+                // The picture itself stands for its preview: platforms scale it down.
+                value["preview_url"] = json!(media.reference);
+                value["url"] = json!(media.reference);
             }
             value
         }

@@ -1,13 +1,9 @@
-//! What the host itself checks of a request, and what it signs: the age of a signed time, and the
-//! links under which platforms fetch media.
+//! What the host itself checks of a request: the age of a signed time.
 
-use ring::hmac;
-use tandem_channel_kit::Account;
-use tandem_domain::{FileId, Timestamp};
+use tandem_domain::Timestamp;
 
 use crate::{
     caps::{Replay, TimeUnit},
-    prim::{codec, digest},
     request::Request,
 };
 
@@ -37,46 +33,9 @@ pub fn is_fresh(request: &Request, replay: &Replay) -> bool {
     })
 }
 
-/// Signs links to stored files, for one account.
-pub(crate) struct Links {
-    key: hmac::Key,
-    scope: String,
-}
-
-impl Links {
-    pub fn new(key: &[u8], account: &Account) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
-            scope: format!("{}/{}/{}", account.workspace, account.channel, account.id),
-        }
-    }
-
-    /// `until.signature`, for the link's end.
-    pub fn sign(&self, file: FileId, until: Timestamp) -> String {
-        let mac = hmac::sign(&self.key, self.signed(file, until).as_bytes());
-        format!("{}.{}", until.0, codec::base64url_encode(mac.as_ref()))
-    }
-
-    /// Whether we signed it for this file, and its time is not over.
-    pub fn admits(&self, file: FileId, signature: &str, now: Timestamp) -> bool {
-        let Some((until, _)) = signature.split_once('.') else {
-            return false;
-        };
-        let Ok(until) = until.parse().map(Timestamp) else {
-            return false;
-        };
-        digest::eq(self.sign(file, until).as_bytes(), signature.as_bytes()) && now < until
-    }
-
-    fn signed(&self, file: FileId, until: Timestamp) -> String {
-        format!("file\n{}\n{file}\n{}", self.scope, until.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use tandem_channel_kit::fake;
 
     use super::*;
 
@@ -118,18 +77,5 @@ mod tests {
         ] {
             assert!(!fresh(bad, now), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_link_opens_its_own_file_for_a_while() {
-        let links = Links::new(&[7; 32], &fake::account("line", "a"));
-        let (file, other) = (FileId::fresh(), FileId::fresh());
-        let signature = links.sign(file, Timestamp(100));
-        assert!(links.admits(file, &signature, Timestamp(99)));
-        assert!(!links.admits(file, &signature, Timestamp(100)));
-        assert!(!links.admits(other, &signature, Timestamp(99)));
-        assert!(!links.admits(file, &signature.replace("100.", "999."), Timestamp(99)));
-        let elsewhere = Links::new(&[7; 32], &fake::account("line", "b"));
-        assert!(!elsewhere.admits(file, &signature, Timestamp(99)));
     }
 }

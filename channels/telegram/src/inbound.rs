@@ -171,6 +171,9 @@ impl Reader<'_> {
         if let Says::Event(event) = &mut says {
             event.mentions_me = mentioned;
             event.quote = quoted(message, common);
+            if !edited {
+                event.album = message.media_group_id().map(|id| id.0.clone());
+            }
             if let (true, Some(at)) = (edited, common.edit_date) {
                 event.ts = Timestamp(at.timestamp_millis());
             }
@@ -236,6 +239,7 @@ impl Reader<'_> {
             parts: Vec::new(),
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         }
     }

@@ -128,6 +128,9 @@ impl What {
                 return Ok(Self::EditChoices(target(id)?));
             }
             SendOp::Edit { id } => return Ok(Self::EditText(target(id)?, text())),
+            SendOp::Session { .. } => {
+                return Err(refused("unsupported", "Telegram keeps no such state"));
+            }
             SendOp::Send => {}
         }
         match content.parts.as_slice() {

@@ -250,6 +250,7 @@ impl Decoder<'_> {
             parts,
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         }
     }

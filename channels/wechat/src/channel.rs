@@ -16,7 +16,7 @@ use tandem_channel_kit::{Account, Channel, ChannelError, Fetched, Health, Inbox,
 use tandem_domain::{
     capabilities::Capabilities,
     channel::{Receipt, SendError},
-    message::{Media, Outbound, SendOp},
+    message::{Media, Outbound, SendOp, SessionState},
 };
 use tandem_net::Transport;
 
@@ -27,6 +27,7 @@ use crate::{
     family::Family,
     hook,
     media::{self, Uploads},
+    menu,
     outbound::{self, Said},
     passive::Asks,
     sealed::Seal,
@@ -35,6 +36,10 @@ use crate::{
 
 /// How long WeCom knows what it was sent.
 const COMPARED: u64 = 1800;
+
+/// How long an answer waits for the customer to ask for it, before it leaves as a customer-service
+/// message after all.
+const ASKED_FOR: Duration = Duration::from_secs(600);
 
 /// One account of a channel of the family.
 #[derive(Clone, Debug)]
@@ -175,6 +180,7 @@ impl WechatChannel {
             .call("/cgi-bin/kf/service_state/get", &who, Effect::None)
             .await?;
         let held = match state.get("service_state").and_then(Value::as_i64) {
+            Some(2) => "the conversation waits for a person at WeCom; it can be ended there",
             Some(3) => "a person at WeCom has the conversation; it can be ended there",
             Some(4) => "the conversation has ended; the customer has to write first",
             _ => {
@@ -189,6 +195,73 @@ impl WechatChannel {
             message: held.to_owned(),
             ..refused
         }))
+    }
+
+    /// Makes the account's menu what the settings say. WeChat shows it within a day at the latest.
+    async fn tell_menu(&self) -> Result<(), ChannelError> {
+        let shared = &self.0;
+        if shared.settings.menu.is_empty() {
+            return Ok(());
+        }
+        let body = menu::body(&shared.settings.menu);
+        let told = shared.api.call("/cgi-bin/menu/create", &body, Effect::None);
+        let account = &shared.account.id;
+        match told.await {
+            Ok(_) => {
+                tracing::info!(%account, "The account's menu is as configured.");
+                Ok(())
+            }
+            Err(failure) => match failure.into_ending(shared.settings.family) {
+                SendError::Unauthorized(why) => Err(ChannelError::Unauthorized(why)),
+                SendError::Rejected { code, message } => {
+                    // Customers can write all the same.
+                    tracing::error!(%account, code, message, "WeChat does not take the menu; mend `menu` in the account's settings, or see whether the account may have one.");
+                    Ok(())
+                }
+                error => Err(ChannelError::Lost(error.into())),
+            },
+        }
+    }
+
+    /// Tells the desk who has the conversation. People who answer from here do it as the bot does,
+    /// in state 1, which is the one that takes messages from the API; where the settings name
+    /// WeCom's own people, they get it. Done again, it changes nothing.
+    async fn session(&self, message: &Outbound, state: SessionState) -> Result<Receipt, SendError> {
+        let shared = &self.0;
+        let desks = &shared.settings.desks;
+        let desk = message.conversation.thread.as_ref().or(desks.first());
+        let who = json!({"open_kfid": desk, "external_userid": message.conversation.id});
+        let api = &shared.api;
+        let moved = async {
+            let present = api
+                .call("/cgi-bin/kf/service_state/get", &who, Effect::None)
+                .await?;
+            let present = present.get("service_state").and_then(Value::as_i64);
+            let staff = shared.settings.handoff_to.as_deref();
+            let mut change = who.clone();
+            let next = match (state, present, staff) {
+                (_, Some(4), _) => return Ok(()),
+                (SessionState::Ended, ..) => 4,
+                // From WeCom's people there is no way back: ended, the next words are the bot's.
+                (SessionState::Bot, Some(2 | 3), _) => 4,
+                (SessionState::Human, Some(2 | 3), _) => return Ok(()),
+                (SessionState::Human, _, Some("pool")) => 2,
+                (SessionState::Human, _, Some(servicer)) => {
+                    change["servicer_userid"] = json!(servicer);
+                    3
+                }
+                (SessionState::Bot | SessionState::Human, Some(1), _) => return Ok(()),
+                (SessionState::Bot | SessionState::Human, ..) => 1,
+            };
+            change["service_state"] = json!(next);
+            api.call("/cgi-bin/kf/service_state/trans", &change, Effect::None)
+                .await?;
+            Ok(())
+        };
+        let moved: Result<(), Failure> = moved.await;
+        moved
+            .map(|()| Receipt::default())
+            .map_err(|failure| failure.into_ending(shared.settings.family))
     }
 
     /// Nobody misses it where it fails.
@@ -236,6 +309,9 @@ impl Channel for WechatChannel {
         if self.0.settings.family == Family::CustomerService {
             return self.0.sync.run(&self.0, &inbox, &stop).await;
         }
+        if let Some(told) = stop.or(self.tell_menu()).await {
+            told?;
+        }
         stop.stopped().await;
         Ok(())
     }
@@ -246,7 +322,10 @@ impl Channel for WechatChannel {
     }
 
     fn in_band(&self) -> Option<Duration> {
-        self.0.settings.family.in_band()
+        let settings = &self.0.settings;
+        let late = settings.late_prompt.as_ref().map(|_| ASKED_FOR);
+        let span = settings.family.in_band()?;
+        Some(span + late.unwrap_or_default())
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -264,6 +343,7 @@ impl Channel for WechatChannel {
         match message.op {
             SendOp::Send => self.deliver(message).await,
             SendOp::Typing => Ok(self.typing(message).await),
+            SendOp::Session { state } => self.session(message, state).await,
             SendOp::Edit { .. } | SendOp::Delete { .. } => Err(SendError::Rejected {
                 code: "unsupported".to_owned(),
                 message: "what was sent to WeChat cannot be changed".to_owned(),

@@ -5,7 +5,11 @@ use serde_json::{Value, json};
 use tandem_channel_kit::kind::{self, Complaint, Secret, said};
 use url::Url;
 
-use crate::{family::Family, sealed::Seal};
+use crate::{
+    family::Family,
+    menu::{Entry, objections},
+    sealed::Seal,
+};
 
 /// An account's settings, whichever channel of the family it is of.
 #[derive(Clone, Debug)]
@@ -22,6 +26,13 @@ pub struct Settings {
     pub agent: u64,
     /// Accounts of 微信客服, the first of which speaks where a conversation names none.
     pub desks: Vec<String>,
+    /// Who has a conversation of 微信客服 that is handed over: `pool`, or one of WeCom's people.
+    /// None: people who answer from here.
+    pub handoff_to: Option<String>,
+    /// What an Official Account's menu is to be; empty leaves it as it is.
+    pub menu: Vec<Entry>,
+    /// Said where the answer is too late for WeChat's own request; `1` then brings it.
+    pub late_prompt: Option<String>,
     /// WeCom compares what it is sent with what it was sent.
     pub duplicate_check: bool,
     pub api: Url,
@@ -36,6 +47,10 @@ struct App {
     encoding_aes_key: Secret,
     #[serde(default)]
     plaintext: bool,
+    #[serde(default)]
+    menu: Vec<Entry>,
+    #[serde(default)]
+    late_prompt: Option<String>,
     #[serde(default)]
     api: Option<Address>,
 }
@@ -59,6 +74,8 @@ struct Agent {
 struct Desk {
     corp_id: Name,
     open_kfid: Names,
+    #[serde(default)]
+    handoff_to: Option<Servicer>,
     secret: Secret,
     token: Secret,
     encoding_aes_key: Secret,
@@ -101,6 +118,23 @@ impl<'de> Deserialize<'de> for Names {
                 "此处是微信客服账号的 ID（wk…），或这样的 ID 的列表",
             ))),
         }
+    }
+}
+
+/// `pool`, or the userid of one of WeCom's people.
+struct Servicer(String);
+
+impl<'de> Deserialize<'de> for Servicer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+        if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
+            return Err(D::Error::custom(said(
+                "write `pool`, or the userid of a person at WeCom",
+                "请写 `pool`，或企业微信中接待人员的 userid",
+            )));
+        }
+        Ok(Self(text))
     }
 }
 
@@ -163,6 +197,9 @@ impl Settings {
                     plaintext: app.plaintext,
                     agent: 0,
                     desks: Vec::new(),
+                    handoff_to: None,
+                    menu: app.menu,
+                    late_prompt: app.late_prompt,
                     duplicate_check: false,
                     api: api(app.api),
                 }
@@ -178,6 +215,9 @@ impl Settings {
                     plaintext: false,
                     agent: app.agent_id.0,
                     desks: Vec::new(),
+                    handoff_to: None,
+                    menu: Vec::new(),
+                    late_prompt: None,
                     duplicate_check: app.duplicate_check,
                     api: api(app.api),
                 }
@@ -193,6 +233,9 @@ impl Settings {
                     plaintext: false,
                     agent: 0,
                     desks: desk.open_kfid.0,
+                    handoff_to: desk.handoff_to.map(|to| to.0),
+                    menu: Vec::new(),
+                    late_prompt: None,
                     duplicate_check: false,
                     api: api(desk.api),
                 }
@@ -227,6 +270,28 @@ impl Settings {
                 "Token 为 3 至 32 位字母和数字",
             );
         }
+        let account = self.family == Family::OfficialAccount;
+        for (name, set) in [
+            ("menu", !self.menu.is_empty()),
+            ("late_prompt", self.late_prompt.is_some()),
+        ] {
+            if set && !account {
+                object(
+                    name,
+                    "only an Official Account (the channel `wechat`) has this",
+                    "只有公众号（渠道 `wechat`）才有此项",
+                );
+            }
+        }
+        let prompt = self.late_prompt.as_deref();
+        if prompt.is_some_and(|prompt| prompt.trim().is_empty() || prompt.len() > 600) {
+            object(
+                "late_prompt",
+                "this is a text of 1 to 600 bytes that asks the customer to write 1",
+                "此处为 1 到 600 字节的文字，请客户回复 1",
+            );
+        }
+        wrong.extend(objections(&self.menu));
         wrong
     }
 
@@ -263,6 +328,8 @@ pub fn schema(family: Family) -> Value {
                 json!({"type": "boolean", "default": false}),
                 false,
             ),
+            ("menu", menu(2), false),
+            ("late_prompt", json!({"type": "string"}), false),
         ],
         Family::WeCom => &[
             ("corp_id", id, true),
@@ -281,6 +348,7 @@ pub fn schema(family: Family) -> Value {
                 json!({"anyOf": [id, {"type": "array", "minItems": 1, "items": id}]}),
                 true,
             ),
+            ("handoff_to", json!({"type": "string"}), false),
             ("secret", kept, true),
         ],
     };
@@ -291,6 +359,18 @@ pub fn schema(family: Family) -> Value {
         }
     }
     json!({"type": "object", "properties": properties, "required": required})
+}
+
+/// Entries of a menu with so many levels.
+fn menu(levels: u32) -> Value {
+    let text = json!({"type": "string"});
+    let mut entry = json!({"label": text, "say": text, "url": text});
+    if levels > 1 {
+        entry["menu"] = menu(levels - 1);
+    }
+    json!({"type": "array", "items": {
+        "type": "object", "properties": entry, "required": ["label"], "additionalProperties": false,
+    }})
 }
 
 #[cfg(test)]

@@ -10,14 +10,15 @@ use tandem_domain::{
 };
 
 use crate::{
+    family::Family,
     fields::{number, seconds, text},
     inbound::{blank, data, link, media},
 };
 
 /// Where an entry comes from: the customer.
 const CUSTOMER: i64 = 3;
-/// A welcome may be said for so long.
-const WELCOME: Duration = Duration::from_secs(20);
+/// How a session changed: it was ended.
+const ENDED: i64 = 3;
 
 /// One page of messages.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -94,10 +95,13 @@ fn event(
                 ("scene", text(body, "scene")),
                 ("scene_param", text(body, "scene_param")),
             ];
-            let reply_context = text(body, "welcome_code").map(|token| ReplyContext {
+            let window = Family::CustomerService.capabilities().window;
+            let brief = window.and_then(|window| window.brief);
+            let welcome = text(body, "welcome_code").zip(brief);
+            let reply_context = welcome.map(|(token, brief)| ReplyContext {
                 token,
-                expires_at: Some(now.min(at) + WELCOME),
-                uses_left: Some(1),
+                expires_at: Some(now.min(at) + Duration::from_secs(brief.secs)),
+                uses_left: Some(brief.quota),
             });
             Inbound {
                 kind: InboundKind::System {
@@ -123,6 +127,17 @@ fn event(
             message_id: Some(text(body, "recall_msgid")?),
             ..start()?
         },
+        "session_status_change"
+            if body.get("change_type").and_then(Value::as_i64) == Some(ENDED) =>
+        {
+            Inbound {
+                kind: InboundKind::System {
+                    name: "session_ended".to_owned(),
+                    data: Value::Null,
+                },
+                ..start()?
+            }
+        }
         _ => return Some(None),
     };
     Some(Some(told))

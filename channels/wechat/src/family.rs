@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tandem_domain::{
     capabilities::{
-        Capabilities, Choices, Limit, MediaBy, MediaLimit, Outside, TextLimit, Unit, Window,
+        Brief, Capabilities, Choices, Limit, MediaBy, MediaLimit, Outside, TextLimit, Unit, Window,
     },
     message::MediaKind,
 };
@@ -21,6 +21,7 @@ const WINDOW: Window = Window {
     secs: 48 * 3600,
     quota: Some(5),
     outside: Outside::Reject,
+    brief: None,
 };
 
 /// One channel of the family.
@@ -112,13 +113,13 @@ impl Family {
                     (MediaKind::Video, 10),
                 ]),
                 typing: true,
-                window: Some(WINDOW),
+                window: brief(60, 3),
                 ..plain
             },
             Self::MiniProgram => Capabilities {
                 media: uploads(&[(MediaKind::Image, 10)]),
                 typing: true,
-                window: Some(WINDOW),
+                window: brief(60, 2),
                 ..plain
             },
             Self::WeCom => Capabilities {
@@ -138,12 +139,22 @@ impl Family {
                 media: with_files(),
                 // Only failures are told.
                 receipts: true,
-                window: Some(WINDOW),
+                sessions: true,
+                window: brief(20, 1),
                 idempotency_secs: Some(3600),
                 ..plain
             },
         }
     }
+}
+
+/// The window after a message, and so many messages in so many seconds after an event that is
+/// none: following, scanning, the account's menu, entering the chat.
+fn brief(secs: u64, quota: u32) -> Option<Window> {
+    Some(Window {
+        brief: Some(Brief { secs, quota }),
+        ..WINDOW
+    })
 }
 
 fn with_files() -> BTreeMap<MediaKind, MediaLimit> {

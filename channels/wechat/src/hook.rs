@@ -23,8 +23,8 @@ use crate::{
     channel::Shared,
     family::{MARGIN, PATIENCE},
     fields,
-    inbound::{self, Told},
-    passive,
+    inbound::{self, Heard, Told},
+    menu, passive,
 };
 
 /// Longest text that is echoed when the address is tried.
@@ -170,8 +170,11 @@ async fn heard(hook: Hook, signed: Asked, body: Body) -> Result<Response, Refuse
     let body = hook::read(body, BODY_MAX).await?;
     let Opened { message, sealed } = open(shared, &signed, &body)?;
     let family = shared.settings.family;
-    let told = fields::read(&message)
+    let mut told = fields::read(&message)
         .and_then(|fields| inbound::read(family, &shared.account, &fields, Timestamp::now()));
+    if let Some(Told::Event(heard)) = &mut told {
+        menu::name(&shared.settings.menu, &mut heard.inbound);
+    }
     match told {
         None => {
             let reason = "a message is signed and has no known form";

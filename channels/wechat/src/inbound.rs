@@ -113,6 +113,7 @@ pub(crate) fn blank(
         parts: Vec::new(),
         quote: None,
         mentions_me: false,
+        album: None,
         reply_context: None,
     }
 }
@@ -235,17 +236,17 @@ impl Read<'_> {
         let account = self.family == Family::OfficialAccount;
         Some(Some(match (name.to_ascii_lowercase().as_str(), key) {
             ("subscribe", key) => {
-                self.may_write(3);
+                self.may_write();
                 let key = key.map(|key| key.trim_start_matches("qrscene_").to_owned());
                 system("follow", scene(key))
             }
             ("scan", key) if account => {
-                self.may_write(3);
+                self.may_write();
                 system("scan", scene(key))
             }
             ("unsubscribe", _) => system("unfollow", Value::Null),
             ("click", Some(value)) => {
-                self.may_write(3);
+                self.may_write();
                 InboundKind::Action { value, label: None }
             }
             ("template_card_event", Some(value)) => {
@@ -254,22 +255,21 @@ impl Read<'_> {
             }
             ("enter_agent", _) => system("open", Value::Null),
             ("user_enter_tempsession", _) => {
-                self.may_write(2);
+                self.may_write();
                 system("open", scene(self.text("SessionFrom")))
             }
             _ => return Some(None),
         }))
     }
 
-    /// Some events may be answered though the customer said nothing: for a minute, and the
-    /// messages count apart from the others.
-    fn may_write(&mut self, uses: u32) {
-        if self.family != Family::WeCom {
-            self.reply = Some(ReplyContext {
-                token: self.from.to_owned(),
-                expires_at: Some(self.now + Duration::from_secs(60)),
-                uses_left: Some(uses),
-            });
-        }
+    /// Some events may be answered though the customer said nothing, for a short while.
+    fn may_write(&mut self) {
+        let window = self.family.capabilities().window;
+        let brief = window.and_then(|window| window.brief);
+        self.reply = brief.map(|brief| ReplyContext {
+            token: self.from.to_owned(),
+            expires_at: Some(self.now + Duration::from_secs(brief.secs)),
+            uses_left: Some(brief.quota),
+        });
     }
 }

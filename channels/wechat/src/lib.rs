@@ -9,6 +9,7 @@
 //! * [`inbound`] – what a message or event means; [`customer_service`] – the same for 微信客服,
 //!   whose messages are fetched: its callback tells only that there is something, and [`cursor`]
 //!   keeps where we are;
+//! * [`menu`] – the menu under an Official Account's chat;
 //! * `hook` – the webhook; `passive` – answers written into WeChat's own request;
 //! * [`api`] – calls with access tokens, [`errors`] – what WeChat's error codes mean for a message;
 //! * [`outbound`] – what a message looks like there; `media` – files both ways;
@@ -31,6 +32,7 @@ mod hook;
 pub mod inbound;
 pub mod kind;
 mod media;
+pub mod menu;
 pub mod outbound;
 mod passive;
 pub mod sealed;

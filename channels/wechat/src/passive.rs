@@ -2,14 +2,15 @@
 //! same message; whichever request is open when the answer comes carries it, and nothing else does.
 //!
 //! A request that gets no answer in time is left open until WeChat gives it up: that is what makes
-//! it ask again. The last one is told that all is well; what comes later goes as a
-//! customer-service message.
+//! it ask again. The last one is told that all is well, and what comes later goes as a
+//! customer-service message; or, where the account may send none, it asks the customer to write 1,
+//! and the request of that message carries the answer.
 
 use std::{
     convert::Infallible,
     num::NonZeroUsize,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -27,9 +28,9 @@ use tandem_channel_kit::{
     hook::{self, Refused},
 };
 use tandem_domain::{
-    Timestamp,
+    InboxId, Timestamp,
     channel::{Receipt, SendError},
-    message::Outbound,
+    message::{Inbound, InboundKind, Outbound},
 };
 use tokio::{
     runtime::Handle,
@@ -54,19 +55,43 @@ const OPEN: Duration = Duration::from_secs(2);
 /// An answer that is decided by then is still written.
 const DECIDED: Duration = Duration::from_millis(100);
 
-/// How often each message was asked about.
-pub(crate) struct Asks(Mutex<LruCache<String, (Instant, u32)>>);
+/// How often each message was asked about, and whose answer was late.
+pub(crate) struct Asks {
+    counts: Mutex<LruCache<String, (Instant, u32)>>,
+    late: Mutex<LruCache<String, Late>>,
+}
+
+/// A customer was told to ask for their answer.
+#[derive(Clone)]
+struct Late {
+    /// What it answers.
+    id: InboxId,
+    /// The message that asked for it and got it.
+    taken_by: Option<String>,
+}
+
+/// What a message means where an answer was late.
+enum Wanted {
+    /// Words like any other.
+    Nothing,
+    Answer(InboxId),
+    /// It is the message that got it, once more.
+    Taken,
+}
 
 impl Default for Asks {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(COUNTED)))
+        Self {
+            counts: Mutex::new(LruCache::new(COUNTED)),
+            late: Mutex::new(LruCache::new(COUNTED)),
+        }
     }
 }
 
 impl Asks {
     /// Counts one more request for this message: which one it is, from 1.
     fn count(&self, id: &str) -> u32 {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.counts);
         let now = Instant::now();
         let before = known
             .get(id)
@@ -76,6 +101,30 @@ impl Asks {
         known.put(id.to_owned(), (first, count + 1));
         count + 1
     }
+
+    fn wanted(&self, event: &Inbound) -> Wanted {
+        let words = event.text();
+        if event.kind != InboundKind::Message || !matches!(words.trim(), "1" | "１") {
+            return Wanted::Nothing;
+        }
+        match lock(&self.late).get(&event.sender.id) {
+            Some(Late { id, taken_by: None }) => Wanted::Answer(*id),
+            Some(late) if late.taken_by.as_ref() == Some(&event.id) => Wanted::Taken,
+            _ => Wanted::Nothing,
+        }
+    }
+
+    fn late(&self, customer: &str, id: InboxId, taken_by: Option<String>) {
+        lock(&self.late).put(customer.to_owned(), Late { id, taken_by });
+    }
+
+    fn forget(&self, customer: &str) {
+        lock(&self.late).pop(customer);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One request of WeChat's.
@@ -96,6 +145,8 @@ enum Outcome {
     Nothing,
     /// Committed, and the answer is not here yet.
     Late,
+    /// The same, and the customer is told how to ask for it.
+    Asked(String),
     Failed(InboxError),
 }
 
@@ -116,16 +167,18 @@ pub(crate) async fn answer(
     // The platform's own clock helps where we were started in between.
     let last = asked >= ASKS || age >= PATIENCE * (ASKS - 1);
     let until = begun + PATIENCE - MARGIN;
+    let time = Time { until, last };
     let (tell, told) = oneshot::channel();
     // On a task of its own: WeChat may give up the request, and the commit must not go with it.
     tokio::spawn(async move {
-        let outcome = work(&shared, &inbox, request, until, || tell.is_closed()).await;
+        let outcome = work(&shared, &inbox, request, time, || tell.is_closed()).await;
         if let Err(Outcome::Said(said)) = tell.send(outcome) {
             said.take_back().await;
         }
     });
     let committed = match timeout_at(until + DECIDED, told).await {
-        Ok(Ok(Outcome::Said(said))) => return Ok(said.response()),
+        Ok(Ok(Outcome::Said(said))) => return Ok(response(said.document, Some(said.claim))),
+        Ok(Ok(Outcome::Asked(document))) => return Ok(response(document, None)),
         Ok(Ok(Outcome::Nothing)) => return Ok(success()),
         Ok(Ok(Outcome::Failed(error))) => return Err(error.into()),
         Ok(Ok(Outcome::Late)) => true,
@@ -141,11 +194,19 @@ pub(crate) async fn answer(
     Err(Refused::Later("the answer is not here yet".to_owned()))
 }
 
+/// How much of it a request has.
+#[derive(Clone, Copy)]
+struct Time {
+    until: Instant,
+    /// WeChat does not ask again.
+    last: bool,
+}
+
 async fn work(
     shared: &Shared,
     inbox: &Inbox,
     request: Request,
-    until: Instant,
+    Time { until, last }: Time,
     given_up: impl Fn() -> bool,
 ) -> Outcome {
     let Request {
@@ -154,6 +215,34 @@ async fn work(
         sealed,
         ..
     } = request;
+    let (customer, asking) = (inbound.sender.id.clone(), inbound.id.clone());
+    let late = |id: InboxId| match &shared.settings.late_prompt {
+        Some(prompt) if last => {
+            shared.asks.late(&customer, id, None);
+            let said = outbound::Said::Text(prompt.clone());
+            match written(shared, &to, &customer, &said, sealed) {
+                Ok(document) => Outcome::Asked(document),
+                Err(_) => Outcome::Late,
+            }
+        }
+        _ => Outcome::Late,
+    };
+    match shared.asks.wanted(&inbound) {
+        Wanted::Nothing => {}
+        Wanted::Taken => return Outcome::Nothing,
+        Wanted::Answer(id) => {
+            let left = until.saturating_duration_since(Instant::now());
+            match inbox.reply_within(id, left, 1).await {
+                Some(claim) => {
+                    shared.asks.late(&customer, id, Some(asking));
+                    return said(shared, claim, &to, sealed, until).await;
+                }
+                None if Instant::now() >= until => return late(id),
+                // Nothing waits any more: these are words like any other.
+                None => shared.asks.forget(&customer),
+            }
+        }
+    }
     let accepted = match hook::take(inbox, vec![inbound], &message).await {
         Ok(accepted) => accepted,
         Err(error) => return Outcome::Failed(error),
@@ -163,19 +252,30 @@ async fn work(
     };
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() || given_up() {
-        return Outcome::Late;
+        return late(id);
     }
     let Some(claim) = inbox.reply_within(id, left, 1).await else {
         // Nothing after the whole wait is not the same as nothing at all.
         return match Instant::now() < until {
             true => Outcome::Nothing,
-            false => Outcome::Late,
+            false => late(id),
         };
     };
+    said(shared, claim, &to, sealed, until).await
+}
+
+/// What is claimed, as it is to be written.
+async fn said(
+    shared: &Shared,
+    claim: ReplyClaim,
+    to: &str,
+    sealed: bool,
+    until: Instant,
+) -> Outcome {
     let Some(outbound) = claim.outbound.first() else {
         return Outcome::Nothing;
     };
-    match document(shared, outbound, &to, sealed, until).await {
+    match document(shared, outbound, to, sealed, until).await {
         Ok(document) => {
             tracing::info!(account = %shared.account.id, outbox = %outbound.uuid, "Answered in WeChat's own request.");
             Outcome::Said(Said { document, claim })
@@ -199,10 +299,20 @@ async fn document(
     let said = timeout_at(until, shared.said(outbound))
         .await
         .map_err(|_| SendError::Transient("there was no time to upload the file".into()))??;
+    written(shared, from, &outbound.conversation.id, &said, sealed)
+}
+
+/// In the form of an answer, and sealed where the question was.
+fn written(
+    shared: &Shared,
+    from: &str,
+    to: &str,
+    said: &outbound::Said,
+    sealed: bool,
+) -> Result<String, SendError> {
     let at = Timestamp::now().0 / 1000;
     let limit = shared.settings.family.capabilities().text.max;
-    let to = &outbound.conversation.id;
-    let document = outbound::passive(from, to, at, &said, limit);
+    let document = outbound::passive(from, to, at, said, limit);
     if !sealed {
         return Ok(document);
     }
@@ -224,17 +334,17 @@ impl Said {
         let why = "WeChat gave up the request before the answer was written";
         self.claim.failed(SendError::Transient(why.into())).await;
     }
+}
 
-    fn response(self) -> Response {
-        let body = Written {
-            bytes: Some(Bytes::from(self.document)),
-            claim: Some(self.claim),
-        };
-        let mut response = Response::new(Body::new(body));
-        let kind = HeaderValue::from_static("text/xml; charset=utf-8");
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        response
-    }
+fn response(document: String, claim: Option<ReplyClaim>) -> Response {
+    let body = Written {
+        bytes: Some(Bytes::from(document)),
+        claim,
+    };
+    let mut response = Response::new(Body::new(body));
+    let kind = HeaderValue::from_static("text/xml; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// A body that knows whether it was taken: only then the message counts as sent.

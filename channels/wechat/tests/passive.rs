@@ -352,3 +352,76 @@ async fn what_could_not_be_stored_is_asked_for_again() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(opened(&said)["Content"], "hello");
 }
+
+/// The same question by somebody, under an id and with words of its own.
+fn says(id: u64, text: &str) -> (String, String) {
+    let now = tandem_domain::Timestamp::now().0 / 1000;
+    let plain = xml("oUser1", id, text).replace(&common::NOW.to_string(), &now.to_string());
+    envelope(FAMILY, &plain)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_asked_for_with_1() {
+    let house = House::new(Some(20), Content::text("here it is"));
+    let folder = tempfile::tempdir().unwrap();
+    let prompt = json!({"late_prompt": "查询中，请回复 1 查看结果"});
+    let channel = common::channel_of(
+        settings(FAMILY, "http://127.0.0.1:9", &prompt),
+        folder.path(),
+    );
+    // Until the customer asks, the outbox leaves it alone.
+    assert!(channel.in_band().unwrap() > Duration::from_secs(300));
+    let router = channel.routes(Inbox::new(account(FAMILY), Arc::new(house.clone())));
+    let (uri, body) = says(7, "hi");
+    assert_eq!(ask(&router, &uri, &body).await, None);
+    assert_eq!(ask(&router, &uri, &body).await, None);
+    let (status, said) = ask(&router, &uri, &body).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(opened(&said)["Content"], "查询中，请回复 1 查看结果");
+    // Too soon: asked once more, until it is there.
+    let (uri, body) = says(8, " １ ");
+    let (_, said) = loop {
+        if let Some(answer) = ask(&router, &uri, &body).await {
+            break answer;
+        }
+    };
+    assert_eq!(opened(&said)["Content"], "here it is");
+    let again = ask(&router, &uri, &body).await.unwrap();
+    assert_eq!(again, (StatusCode::OK, "success".to_owned()));
+    tokio::task::yield_now().await;
+    assert_eq!(house.ends(), ["written"]);
+    // The 1 was no message of its own; now it is one again.
+    assert_eq!(house.memory.events().len(), 1);
+    let (uri, body) = says(9, "1");
+    ask(&router, &uri, &body).await.unwrap();
+    assert_eq!(house.memory.events().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pressed_entry_of_the_menu_is_read_by_its_words() {
+    let house = House::new(None, Content::default());
+    let router = house.router(&json!({"menu": [{"label": "查订单", "say": "我的订单到哪了"}]}));
+    let click = |key: &str| {
+        let plain = xml("oUser1", 7, "hi")
+            .replace("<MsgType><![CDATA[text]]>", "<MsgType><![CDATA[event]]>")
+            .replace(
+                "</xml>",
+                &format!("<Event>CLICK</Event><EventKey>{key}</EventKey></xml>"),
+            );
+        envelope(FAMILY, &plain)
+    };
+    for key in ["我的订单到哪了", "made elsewhere"] {
+        let (uri, body) = click(key);
+        ask(&router, &uri, &body).await.unwrap();
+    }
+    let labels: Vec<_> = house
+        .memory
+        .events()
+        .into_iter()
+        .map(|event| match event.kind {
+            tandem_domain::message::InboundKind::Action { label, .. } => label,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(labels, [Some("我的订单到哪了".to_owned()), None]);
+}

@@ -18,7 +18,7 @@ use tandem_channel_kit::{
 use tandem_channel_wechat::Family;
 use tandem_domain::{
     channel::SendError,
-    message::{Choice, Content, Media, MediaKind, Outbound, Part, ReplyUse, SendOp},
+    message::{Choice, Content, Media, MediaKind, Outbound, Part, ReplyUse, SendOp, SessionState},
 };
 
 const CUSTOM: &str = "/cgi-bin/message/custom/send";
@@ -507,4 +507,77 @@ async fn what_can_never_be_accepted_does_not_hold_up_the_rest() {
     let texts: Vec<String> = sink.events().iter().map(|event| event.text()).collect();
     assert_eq!(texts, ["0", "2"]);
     assert_eq!(sink.unknown().len(), 2);
+}
+
+#[tokio::test]
+async fn a_desk_hears_who_has_the_conversation() {
+    const TRANS: &str = "/cgi-bin/kf/service_state/trans";
+    const GET: &str = "/cgi-bin/kf/service_state/get";
+    use SessionState::{Bot, Ended, Human};
+    let platform = platform().await;
+    let folder = tempfile::tempdir().unwrap();
+    let family = Family::CustomerService;
+    for (handoff_to, state, present, expected) in [
+        (None, Human, 0, Some(1)),
+        (None, Human, 1, None),
+        (Some("pool"), Human, 1, Some(2)),
+        (Some("lisa"), Human, 0, Some(3)),
+        (Some("lisa"), Human, 2, None),
+        (None, Bot, 1, None),
+        (Some("pool"), Bot, 3, Some(4)),
+        (None, Ended, 1, Some(4)),
+        (None, Ended, 4, None),
+    ] {
+        let changes = match handoff_to {
+            Some(to) => json!({"handoff_to": to}),
+            None => json!({}),
+        };
+        let settings = common::settings(family, &platform.url(), &changes);
+        let channel = common::channel_of(settings, folder.path());
+        platform.on(GET, move |_| ok(json!({"service_state": present})));
+        let before = platform.calls_to(TRANS).len();
+        let message = Outbound {
+            op: SendOp::Session { state },
+            ..message(family, Content::default())
+        };
+        channel.send(&message).await.unwrap();
+        let calls = platform.calls_to(TRANS);
+        let told = calls.get(before).map(|call| call.json());
+        let what = format!("{handoff_to:?} {state:?} {present}");
+        assert_eq!(
+            told.as_ref()
+                .and_then(|told| told["service_state"].as_i64()),
+            expected,
+            "{what}"
+        );
+        if let Some(told) = told {
+            assert_eq!(told["external_userid"], "oUser1", "{what}");
+            let servicer = (expected == Some(3)).then_some("lisa");
+            assert_eq!(told["servicer_userid"].as_str(), servicer, "{what}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_menu_is_told_when_the_account_begins() {
+    let platform = platform().await;
+    let folder = tempfile::tempdir().unwrap();
+    let family = Family::OfficialAccount;
+    let menu = json!({"menu": [{"label": "人工"}]});
+    let settings = common::settings(family, &platform.url(), &menu);
+    let channel = common::channel_of(settings, folder.path());
+    let stop = Stop::new();
+    let inbox = Inbox::new(account(family), Arc::new(MemorySink::new()));
+    let running = channel.run(inbox, stop.clone());
+    let told = async {
+        while platform.calls_to("/cgi-bin/menu/create").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        stop.stop();
+    };
+    let (ended, ()) = tokio::join!(running, told);
+    ended.unwrap();
+    let told = platform.calls_to("/cgi-bin/menu/create").pop().unwrap();
+    let entry = json!({"type": "click", "name": "人工", "key": "人工"});
+    assert_eq!(told.json(), json!({"button": [entry]}));
 }

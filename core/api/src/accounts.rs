@@ -8,7 +8,7 @@ use tandem_engine::AccountStatus;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    ApiState,
+    AccountReload, ApiState,
     auth::Caller,
     error::ApiError,
     extract::{Id, Query, page_size},
@@ -93,6 +93,33 @@ pub(crate) async fn resume(
         return Err(ApiError::NotFound("account"));
     }
     Ok(StatusCode::ACCEPTED)
+}
+
+/// How it ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Reloaded {
+    outcome: AccountReload,
+}
+
+/// Reads an account's settings and secrets again and goes over to them, without a restart: what
+/// waits to be sent then goes. Settings that cannot be used change nothing and are answered 422.
+#[utoipa::path(post, path = "/api/v1/accounts/{id}/reload", operation_id = "reloadAccount", tag = "accounts",
+    params(("id" = String, Path)),
+    responses((status = 200, body = Reloaded), (status = 422, body = crate::error::ErrorBody)))]
+pub(crate) async fn reload(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(id): Id<String>,
+) -> Result<Json<Reloaded>, ApiError> {
+    let id = AccountId::new(&id);
+    let known = state.engine().channel(&id);
+    if known.is_none_or(|c| c.account.workspace != *caller.workspace()) {
+        return Err(ApiError::NotFound("account"));
+    }
+    match state.reloads().reload_account(&id).await {
+        Ok(outcome) => Ok(Json(Reloaded { outcome })),
+        Err(why) => Err(ApiError::AccountRefused(why)),
+    }
 }
 
 /// Something the platform sent that was signed rightly and not understood.

@@ -4,7 +4,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
@@ -170,6 +170,20 @@ async fn close(
         .close(caller.workspace(), id, by, outcome, returned)
         .await?;
     Ok(([(header::ETAG, etag(&row))], Json(Conversation::from(row))).into_response())
+}
+
+/// Shows the customer for some seconds that a person writes, on channels that can. Say it again
+/// every few seconds for as long as it is true.
+#[utoipa::path(post, path = "/api/v1/conversations/{id}/typing", operation_id = "showTyping", tag = "conversations",
+    params(("id" = String, Path)),
+    responses((status = 202, description = "Shown where the channel can")))]
+pub(crate) async fn typing(
+    State(state): State<ApiState>,
+    caller: Caller,
+    Id(id): Id<ConversationId>,
+) -> Result<StatusCode, ApiError> {
+    state.engine().typing(caller.workspace(), id).await?;
+    Ok(StatusCode::ACCEPTED)
 }
 
 /// What the conversation's flows wait to do: reminders, timeouts.

@@ -58,6 +58,9 @@ pub enum ApiError {
     /// A plugin that cannot be loaded; the one before stays.
     #[error("the plugin was not loaded; the one before goes on")]
     PluginRefused(Value),
+    /// Settings of an account that cannot be used; those before stay.
+    #[error("the account goes on as it was: {0}")]
+    AccountRefused(String),
     #[error("too many {0} at the same time")]
     TooMany(&'static str),
     #[error("the server cannot do this right now")]
@@ -109,7 +112,10 @@ impl ApiError {
             Self::BadJson(_) => StatusCode::BAD_REQUEST,
             Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } | Self::Refused(_) | Self::PluginRefused(_) => {
+            Self::Invalid { .. }
+            | Self::Refused(_)
+            | Self::PluginRefused(_)
+            | Self::AccountRefused(_) => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             Self::Illegal(_) | Self::Superseded(_) | Self::Conflict { .. } => StatusCode::CONFLICT,
@@ -140,6 +146,7 @@ impl ApiError {
             Self::Precondition => "precondition_failed",
             Self::Refused(_) => "pack_refused",
             Self::PluginRefused(_) => "plugin_refused",
+            Self::AccountRefused(_) => "account_refused",
             Self::TooMany(_) => "too_many",
             Self::Unavailable(_) => "unavailable",
             Self::Full(_) => "full",
@@ -223,6 +230,11 @@ impl From<PersonError> for ApiError {
             PersonError::NotFound => Self::NotFound("conversation"),
             PersonError::Illegal(refused) => Self::Illegal(refused),
             PersonError::Superseded(newer) => Self::Superseded(newer),
+            PersonError::NoLine => Self::NotFound("message"),
+            PersonError::Unchangeable(message) => Self::Conflict {
+                code: "unchangeable",
+                message,
+            },
             PersonError::Store(error) => error.into(),
             PersonError::Failed(why) => Self::Internal(why),
         }

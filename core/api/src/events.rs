@@ -93,6 +93,7 @@ pub(crate) async fn accept(
         parts: Vec::new(),
         quote: None,
         mentions_me: false,
+        album: None,
         reply_context: None,
     };
     let accepted = inbox.accept(vec![event]).await?;

@@ -1,7 +1,7 @@
 //! The HTTP API: REST under `/api/v1`, one WebSocket of events, health and figures.
 //!
-//! * [`router`] – every route with the scope it asks for; nothing is open but `/healthz` and
-//!   `/readyz`;
+//! * [`router`] – every route with the scope it asks for; nothing is open but `/healthz`,
+//!   `/readyz` and signed links to files;
 //! * [`auth`], [`scope`] – tokens, and what each may do; [`error`] – the one status mapping;
 //! * `frame` – ids, time limit, headers and metrics around every request; `extract` – reading
 //!   what comes in;
@@ -40,7 +40,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 pub use auth::Token;
 pub use error::ApiError;
-pub use packs::{Problem, Reload, ReloadOutcome, Reloads};
+pub use packs::{AccountReload, Problem, Reload, ReloadOutcome, Reloads};
 pub use plugins::{Images, NoPlugins, PluginReload, PluginState, PluginView, Plugins};
 pub use routes::{openapi, router};
 pub use scope::Scope;

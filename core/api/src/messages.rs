@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::State,
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
 };
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use tandem_domain::{
     message::{Choice, Content, Part},
     store::Visibility,
 };
-use tandem_engine::Person;
+use tandem_engine::{Amendment, Person};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -146,6 +146,65 @@ pub(crate) async fn reply(
         .reply(caller.workspace(), id, by, content, input.visibility, kept)
         .await?;
     Ok((StatusCode::CREATED, Json(line.into())))
+}
+
+/// Other words for a line.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Edit {
+    text: String,
+    /// Needs the scope `conversations:impersonate`.
+    agent: Option<AgentInput>,
+}
+
+/// Changes what a person said to the customer, here and on the customer's side, on channels that
+/// can. Only a text that left as one message.
+#[utoipa::path(patch, path = "/api/v1/conversations/{id}/messages/{seq}", operation_id = "editMessage", tag = "conversations",
+    params(("id" = String, Path), ("seq" = u64, Path)),
+    request_body = Edit,
+    responses((status = 200, body = Message), (status = 409, body = crate::error::ErrorBody)))]
+pub(crate) async fn edit(
+    State(state): State<ApiState>,
+    caller: Caller,
+    path: Line,
+    Input(input): Input<Edit>,
+) -> Result<Json<Message>, ApiError> {
+    let by = person(&caller, input.agent)?;
+    let content = usable(Content::text(input.text))?;
+    let what = Amendment::Edit(content.plain());
+    amend(&state, &caller, path, &by, what).await
+}
+
+/// Takes back what a person said to the customer, here and on the customer's side, on channels
+/// that can.
+#[utoipa::path(delete, path = "/api/v1/conversations/{id}/messages/{seq}", operation_id = "deleteMessage", tag = "conversations",
+    params(("id" = String, Path), ("seq" = u64, Path)),
+    responses((status = 200, body = Message), (status = 409, body = crate::error::ErrorBody)))]
+pub(crate) async fn delete(
+    State(state): State<ApiState>,
+    caller: Caller,
+    path: Line,
+) -> Result<Json<Message>, ApiError> {
+    let by = person(&caller, None)?;
+    amend(&state, &caller, path, &by, Amendment::Delete).await
+}
+
+/// A conversation and the number of one of its lines, from the path.
+type Line = Result<Path<(ConversationId, u64)>, PathRejection>;
+
+async fn amend(
+    state: &ApiState,
+    caller: &Caller,
+    path: Line,
+    by: &Person,
+    what: Amendment,
+) -> Result<Json<Message>, ApiError> {
+    let Path((id, seq)) = path.map_err(|_| ApiError::NotFound("message"))?;
+    let line = state
+        .engine()
+        .amend(caller.workspace(), id, seq, by, what)
+        .await?;
+    Ok(Json(line.into()))
 }
 
 /// Who a write is by.

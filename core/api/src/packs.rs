@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use axum::{Json, extract::State};
 use serde::Serialize;
 use serde_json::json;
-use tandem_domain::{Text, Timestamp, WorkspaceId};
+use tandem_domain::{AccountId, Text, Timestamp, WorkspaceId};
 use utoipa::ToSchema;
 
 use crate::{ApiState, auth::Caller, error::ApiError, view::Page};
@@ -18,6 +18,22 @@ pub trait Reloads: Send + Sync + 'static {
 
     /// Loads the pack again now. A bad one changes nothing.
     async fn reload(&self, workspace: &WorkspaceId) -> Reload;
+
+    /// Reads an account's settings and secrets again and goes over to them.
+    ///
+    /// # Errors
+    /// When they cannot be used, in words; the account goes on as it was.
+    async fn reload_account(&self, account: &AccountId) -> Result<AccountReload, String>;
+}
+
+/// What reading an account's settings again led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountReload {
+    /// It runs with the new ones.
+    Changed,
+    /// They say the same as before.
+    Unchanged,
 }
 
 /// How a reload ended.

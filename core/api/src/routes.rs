@@ -86,6 +86,7 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(files::open))
         .routes(guarded(routes!(health::figures), Access::Metrics))
         .routes(guarded(routes!(description), Access::Token))
         .routes(scoped(
@@ -99,6 +100,12 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
         .routes(scoped(routes!(messages::list), Scope::ConversationsRead))
         .routes(scoped(routes!(files::download), Scope::ConversationsRead))
         .routes(scoped(routes!(messages::reply), Scope::ConversationsWrite))
+        .routes(scoped(routes!(messages::edit), Scope::ConversationsWrite))
+        .routes(scoped(routes!(messages::delete), Scope::ConversationsWrite))
+        .routes(scoped(
+            routes!(conversations::typing),
+            Scope::ConversationsWrite,
+        ))
         .routes(scoped(
             routes!(conversations::resolve),
             Scope::ConversationsWrite,
@@ -127,6 +134,7 @@ fn all(guard: impl Fn(Route, Access) -> Route) -> OpenApiRouter<ApiState> {
         ))
         .routes(scoped(routes!(accounts::list), Scope::ConversationsRead))
         .routes(scoped(routes!(accounts::resume), Scope::ConversationsWrite))
+        .routes(scoped(routes!(accounts::reload), Scope::ConversationsWrite))
         .routes(scoped(routes!(accounts::unknown), Scope::ConversationsRead))
         .routes(scoped(routes!(events::accept), Scope::EventsWrite))
         .routes(scoped(routes!(events::list), Scope::EventsRead))
@@ -183,5 +191,9 @@ fn describe((schemas, mut paths, methods): Route, access: Access) -> Route {
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    item.get.iter_mut().chain(&mut item.post)
+    item.get
+        .iter_mut()
+        .chain(&mut item.post)
+        .chain(&mut item.patch)
+        .chain(&mut item.delete)
 }

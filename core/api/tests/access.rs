@@ -27,7 +27,10 @@ fn operations() -> Vec<(Method, String, Option<Vec<String>>)> {
 }
 
 fn request(method: &Method, path: &str) -> Ask {
-    let path = path.replace("{id}", &Uuid::nil().to_string());
+    let path = path
+        .replace("{id}", &Uuid::nil().to_string())
+        .replace("{workspace}", "default")
+        .replace("{seq}", "1");
     ask(method.clone(), path).header("content-type", "application/json")
 }
 
@@ -47,6 +50,7 @@ fn the_description_names_every_route() {
     named.sort();
     // Written out so that a change of who may do what is seen when it is made.
     let wanted = [
+        "DELETE /api/v1/conversations/{id}/messages/{seq}: conversations:write",
         "GET /api/v1/accounts/unknown: conversations:read",
         "GET /api/v1/accounts: conversations:read",
         "GET /api/v1/contacts/{id}: conversations:read",
@@ -63,13 +67,17 @@ fn the_description_names_every_route() {
         "GET /api/v1/packs: packs:read",
         "GET /api/v1/plugins: plugins:read",
         "GET /api/v1/tickets: conversations:read",
+        "GET /files/{workspace}/{id}: open",
         "GET /healthz: open",
         "GET /metrics: metrics",
         "GET /readyz: open",
+        "PATCH /api/v1/conversations/{id}/messages/{seq}: conversations:write",
+        "POST /api/v1/accounts/{id}/reload: conversations:write",
         "POST /api/v1/accounts/{id}/resume: conversations:write",
         "POST /api/v1/conversations/{id}/messages: conversations:write",
         "POST /api/v1/conversations/{id}/resolve: conversations:write",
         "POST /api/v1/conversations/{id}/return: conversations:write",
+        "POST /api/v1/conversations/{id}/typing: conversations:write",
         "POST /api/v1/dead-letters/{id}/resend: conversations:write",
         "POST /api/v1/events: events:write",
         "POST /api/v1/packs/reload: packs:write",
@@ -108,7 +116,7 @@ async fn every_route_takes_its_own_scope_and_no_other() {
         let here = format!("{method} {path}");
         let without = request(&method, &path).without_token().to(&bench).await;
         let Some(scopes) = scopes else {
-            assert_eq!(without.status, StatusCode::OK, "{here}");
+            assert!(!refused.contains(&without.status), "{here}");
             continue;
         };
         assert_eq!(without.status, StatusCode::UNAUTHORIZED, "{here}");

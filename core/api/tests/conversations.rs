@@ -6,7 +6,8 @@ mod support;
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
-use support::{Answer, Bench, ask, bench, get, post};
+use support::{Answer, Bench, ask, bench, build, get, post};
+use tandem_api::ApiConfig;
 use tandem_channel_kit::NewFile;
 use tandem_domain::{
     ConversationId, FileId, LaneId, Timestamp, WorkspaceId,
@@ -15,6 +16,8 @@ use tandem_domain::{
     message::{Media, MediaKind},
     store::{Commit, Write},
 };
+use tandem_engine::Config;
+use tandem_store::SqliteOptions;
 
 async fn show(bench: &Bench, id: &str) -> Answer {
     get(format!("/api/v1/conversations/{id}")).to(bench).await
@@ -518,13 +521,107 @@ async fn a_file_is_given_to_its_own_workspace_and_never_as_a_page() {
     assert_eq!(given.status, StatusCode::OK);
     assert_eq!(given.text, "<script>alert(1)</script>");
     let header = |name: &str| given.headers[name].to_str().unwrap().to_owned();
-    assert_eq!(header("content-disposition"), "attachment");
+    let saved = "attachment; filename*=UTF-8''page%2Ehtml";
+    assert_eq!(header("content-disposition"), saved);
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert!(header("content-security-policy").starts_with("sandbox"));
     let theirs = get(&path).by("rival").to(&bench).await;
     assert_eq!(theirs.status, StatusCode::NOT_FOUND);
     let none = get("/api/v1/files/not-an-id").to(&bench).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_file_is_open_to_whoever_has_its_link() {
+    let reached = Config {
+        public_url: Some("https://help.test/".into()),
+        ..Config::default()
+    };
+    let bench = build(ApiConfig::default(), reached, SqliteOptions::default()).await;
+    let file = |mime: &str| NewFile {
+        name: "a b.png".into(),
+        mime: mime.into(),
+        bytes: "bytes".into(),
+    };
+    let lane = LaneId::derive(&["anyone"]);
+    let row = bench
+        .shop
+        .store_file(lane, file("image/png"))
+        .await
+        .unwrap();
+    let other = bench
+        .shop
+        .store_file(lane, file("text/html"))
+        .await
+        .unwrap();
+    let links = bench.engine.links(&WorkspaceId::default()).unwrap();
+    let path = |file, at| {
+        let link = links.to(file, at);
+        link.strip_prefix("https://help.test").unwrap().to_owned()
+    };
+    let now = Timestamp::now();
+    let good = path(row.id, now);
+    let given = get(&good).without_token().to(&bench).await;
+    assert_eq!(
+        (given.status, given.text.as_str()),
+        (StatusCode::OK, "bytes")
+    );
+    assert_eq!(
+        given.headers["content-disposition"],
+        "inline; filename*=UTF-8''a%20b%2Epng"
+    );
+    // Nothing that a browser would run.
+    let page = get(path(other.id, now)).without_token().to(&bench).await;
+    let how = page.headers["content-disposition"].to_str().unwrap();
+    assert!(how.starts_with("attachment"), "{how}");
+    let long_ago = Timestamp(now.0 - 30 * 86_400_000);
+    let expired = get(path(row.id, long_ago)).without_token().to(&bench).await;
+    assert_eq!(expired.status, StatusCode::GONE);
+    assert!(expired.text.contains("此链接已过期"), "{}", expired.text);
+    let bare = good.split_once('?').unwrap().0;
+    let signature = good.split_once("?s=").unwrap().1;
+    for forged in [
+        bare.to_owned(),
+        format!("{bare}?s="),
+        format!("{bare}?s=x&s=y"),
+        good.replace("/default/", "/other/"),
+        format!("/files/default/{}?s={signature}", other.id),
+        format!("{good}x"),
+        format!("/files/default/none?s={signature}"),
+    ] {
+        let refused = get(&forged).without_token().to(&bench).await;
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{forged}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_no_channel_can_change_stays() {
+    let bench = bench().await;
+    let id = bench.says(&bench.shop, "v", "1", "hello").await;
+    let path = format!("/api/v1/conversations/{id}");
+    let said = post(format!("{path}/messages"), json!({"text": "hi"}))
+        .to(&bench)
+        .await;
+    let line = format!("{path}/messages/{}", said.body["seq"]);
+    let patch = |line: &str, body: Value| {
+        let ask = ask(Method::PATCH, line).header("content-type", "application/json");
+        ask.raw(body.to_string())
+    };
+    let refused = patch(&line, json!({"text": "ho"})).to(&bench).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert_eq!(refused.code(), "unchangeable");
+    let refused = ask(Method::DELETE, &line).to(&bench).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    let empty = patch(&line, json!({"text": " "})).to(&bench).await;
+    assert_eq!(empty.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for nobodys in [format!("{path}/messages/99"), format!("{path}/messages/x")] {
+        let none = ask(Method::DELETE, &nobodys).to(&bench).await;
+        assert_eq!(none.status, StatusCode::NOT_FOUND, "{nobodys}");
+    }
+    let shown = post(format!("{path}/typing"), json!({})).to(&bench).await;
+    assert_eq!(shown.status, StatusCode::ACCEPTED);
+    let theirs = post(format!("{path}/typing"), json!({})).by("rival");
+    assert_eq!(theirs.to(&bench).await.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -117,6 +117,19 @@ pub struct Window {
     pub quota: Option<u32>,
     #[serde(default)]
     pub outside: Outside,
+    /// What an event that is no message gives instead, such as following the account or choosing
+    /// from its menu: it opens no window. Absent means that every event opens it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub brief: Option<Brief>,
+}
+
+/// A short while to answer an event that is no message. Its sends count apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Brief {
+    pub secs: u64,
+    /// Sends within it.
+    pub quota: u32,
 }
 
 /// At most `count` sends in any `secs` seconds. A bare number is that many a second.
@@ -231,7 +244,10 @@ pub struct Capabilities {
     pub delete_secs: Option<i64>,
     /// The platform tells what was delivered and read.
     pub receipts: bool,
+    /// It can show that somebody is writing.
     pub typing: bool,
+    /// The platform keeps itself who has a conversation, and wants to be told.
+    pub sessions: bool,
     /// When we may write; absent means always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -266,6 +282,7 @@ impl Default for Capabilities {
             delete_secs: None,
             receipts: false,
             typing: false,
+            sessions: false,
             window: None,
             proactive: false,
             rate: Rate::default(),
@@ -310,7 +327,8 @@ mod tests {
             "batch_max": 5,
             "media": {"image": {"by": "url", "max": 1024}, "file": {"by": "upload"}},
             "edit_secs": -1, "receipts": true,
-            "window": {"secs": 172_800, "quota": 5, "outside": "template"},
+            "window": {"secs": 172_800, "quota": 5, "outside": "template",
+                       "brief": {"secs": 60, "quota": 3}},
             "rate": {"account": 30, "chat": [1, {"count": 5, "secs": 10}], "group": {"count": 20, "secs": 60}},
             "dedupe_secs": 0, "idempotency_secs": 3600,
         }))
@@ -322,7 +340,9 @@ mod tests {
         assert!(!caps.takes(MediaKind::Image, Some(1025)));
         assert!(caps.takes(MediaKind::File, Some(u64::MAX)));
         assert!(!caps.takes(MediaKind::Video, None));
-        assert_eq!(caps.window.unwrap().outside, Outside::Template);
+        let window = caps.window.unwrap();
+        assert_eq!(window.outside, Outside::Template);
+        assert_eq!(window.brief.unwrap().quota, 3);
         assert_eq!(caps.rate.account, [Pace::new(30, 1)]);
         assert_eq!(caps.rate.chat, [Pace::new(1, 1), Pace::new(5, 10)]);
         assert_eq!(caps.rate.group, [Pace::new(20, 60)]);

@@ -31,6 +31,10 @@ pub struct Inbound {
     pub mentions_me: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_context: Option<ReplyContext>,
+    /// What the platform calls the album this is a piece of: its customer sent it as one message,
+    /// and it is read as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub album: Option<String>,
 }
 
 impl Inbound {
@@ -355,7 +359,23 @@ pub enum SendOp {
     Delete {
         id: String,
     },
+    /// Somebody is writing. Never stored: it comes late or not at all.
     Typing,
+    /// Who has the conversation now, for platforms that keep that themselves.
+    Session {
+        state: SessionState,
+    },
+}
+
+/// Who has a conversation, as far as its platform has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionState {
+    Bot,
+    /// It waits for a person.
+    Human,
+    /// A person has ended it.
+    Ended,
 }
 
 /// Who wrote a line of the transcript.

@@ -139,6 +139,8 @@ pub enum Write {
     ConversationPut(Box<Conversation>),
     ContactPut(Contact),
     MessagePut(Message),
+    /// What the line says now; how far it was delivered stays. Nothing where it is not there.
+    MessageChange(Box<Message>),
     /// Only goes on, see [`Delivery`]; what stands further already stays.
     MessageDelivery {
         id: MessageId,
@@ -158,6 +160,13 @@ pub enum Write {
         lane: LaneId,
         at: Timestamp,
         reply: Option<ReplyContext>,
+    },
+    /// A platform's way to answer, given with something that opens no window: it takes the place
+    /// of the one before, and rows held for the customer are due.
+    ReplyGiven {
+        lane: LaneId,
+        at: Timestamp,
+        reply: ReplyContext,
     },
     /// One send more since the customer wrote.
     ReachSent(LaneId),
@@ -294,7 +303,25 @@ pub struct Message {
     pub delivery: Option<Delivery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery_code: Option<String>,
+    /// What its writer did to it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
     pub created_at: Timestamp,
+}
+
+/// A line that is not as it was said first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    pub how: Change,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Edited,
+    /// Nothing of its content is left.
+    Deleted,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -593,6 +620,12 @@ pub trait Store: Send + Sync {
         account: &AccountId,
         native: &str,
     ) -> Result<Option<NativeRow>>;
+    /// The platform's ids of a line, in the order they were given.
+    async fn natives_of(
+        &self,
+        workspace: &WorkspaceId,
+        message: MessageId,
+    ) -> Result<Vec<NativeRow>>;
     async fn parked(
         &self,
         workspace: &WorkspaceId,

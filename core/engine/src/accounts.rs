@@ -2,14 +2,16 @@
 //! what happens when the platform refuses its credential.
 
 use std::{
+    num::NonZeroUsize,
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures::FutureExt as _;
+use lru::LruCache;
 use tandem_channel_kit::{Account, Channel, ChannelError, Governor, Health, Inbox, Stop};
-use tandem_domain::{AccountId, Timestamp, capabilities::Capabilities, edge::Keep};
+use tandem_domain::{AccountId, LaneId, Timestamp, capabilities::Capabilities, edge::Keep};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::engine::Engine;
@@ -19,6 +21,9 @@ use crate::engine::Engine;
 const PROBE: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(900)];
 /// Before a channel that stopped is run again; doubled each time up to the second.
 const RERUN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
+
+/// Lanes remembered as typed in.
+const SHOWN: NonZeroUsize = NonZeroUsize::new(1024).expect("1024 is not zero");
 
 /// An account with the channel that serves it.
 pub struct Connected {
@@ -32,9 +37,13 @@ pub struct Connected {
     pub(crate) wake: Notify,
     /// Sends of this account at one time: a slow platform takes none from the others.
     pub(crate) permits: Arc<Semaphore>,
+    /// Another channel serves the account now, or the engine stops.
+    pub(crate) replaced: Stop,
     governor: Mutex<Governor>,
     standing: Mutex<Standing>,
     resumed: Notify,
+    /// When a lane was last shown that somebody writes.
+    shown: Mutex<LruCache<LaneId, Timestamp>>,
 }
 
 #[derive(Default)]
@@ -72,15 +81,22 @@ pub struct AccountStatus {
 }
 
 impl Connected {
-    pub(crate) fn new(account: Account, channel: Arc<dyn Channel>, at_once: usize) -> Self {
+    pub(crate) fn new(
+        account: Account,
+        channel: Arc<dyn Channel>,
+        at_once: usize,
+        replaced: Stop,
+    ) -> Self {
         let caps = channel.capabilities();
         Self {
             reads_transcript: channel.reads_transcript(),
             wake: Notify::new(),
             permits: Arc::new(Semaphore::new(at_once)),
+            replaced,
             governor: Mutex::new(Governor::new(&caps.rate)),
             standing: Mutex::default(),
             resumed: Notify::new(),
+            shown: Mutex::new(LruCache::new(SHOWN)),
             account,
             channel,
             caps,
@@ -98,6 +114,20 @@ impl Connected {
     /// What a send begun now notes, so that its end is weighed rightly.
     pub(crate) fn epoch(&self) -> u64 {
         self.standing().epoch
+    }
+
+    /// Whether the lane may be shown now that somebody writes: not while messages themselves have
+    /// to wait, and not again so soon.
+    pub(crate) fn may_show(&self, lane: LaneId, now: Timestamp, apart: Duration) -> bool {
+        if self.standing().refused.is_some() || self.governor().room(now) == 0 {
+            return false;
+        }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.get(&lane).is_some_and(|at| now < *at + apart) {
+            return false;
+        }
+        shown.put(lane, now);
+        true
     }
 
     pub(crate) fn may_leave(&self, now: Timestamp) -> Leave {

@@ -4,14 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
-use tandem_channel_kit::{Menu, Style, render};
+use tandem_channel_kit::{Links, Menu, Style, render};
 use tandem_domain::{
-    ActionId, ContactId, Locale, MessageId, OutboxId, TicketId, TimerId, Timestamp, Value,
+    ActionId, ContactId, InboxId, Locale, MessageId, OutboxId, TicketId, TimerId, Timestamp, Value,
     WorkspaceId,
     action::Meta,
-    conversation::{Conversation, Handoff, HandoffMode, IllegalMove, Move, Priority},
+    conversation::{Conversation, Handoff, HandoffMode, IllegalMove, Move, Priority, Status},
     edge::FetchRow,
-    message::{Author, Content, Delivery, Outbound, SendOp},
+    message::{Author, Content, Delivery, InboundKind, Media, Outbound, SendOp, SessionState},
     store::{
         ActionRow, Contact, Event, InboxRow, Message, Once, OutboxRow, OutboxState, Ticket,
         TimerRow, Visibility, Write,
@@ -57,11 +57,15 @@ pub(crate) struct Draft {
     cause: String,
     ordinal: u32,
     connected: Option<Arc<Connected>>,
+    /// For files that the channel cannot carry.
+    links: Option<Links>,
     /// What is to be sent; rendered when all of it is known.
     said: Vec<Said>,
     /// Sends are left to who answers in-band until then.
     reserved: Option<Timestamp>,
     last_inbound_id: Option<String>,
+    /// Who has the conversation now, where that moved.
+    session: Option<SessionState>,
     /// The choices that were shown last.
     pub menu: Option<Menu>,
     pub conversation: Conversation,
@@ -86,6 +90,7 @@ impl Draft {
         now: Timestamp,
         cause: String,
         connected: Option<Arc<Connected>>,
+        links: Option<Links>,
         conversation: Conversation,
         contact: Contact,
     ) -> Self {
@@ -95,9 +100,11 @@ impl Draft {
             cause,
             ordinal: 0,
             connected,
+            links,
             said: Vec::new(),
             reserved: None,
             last_inbound_id: None,
+            session: None,
             menu: None,
             conversation,
             contact,
@@ -130,6 +137,17 @@ impl Draft {
         }
         // What was held for their next message may leave.
         self.sends = true;
+        let brief = connected.caps.window.is_some_and(|w| w.brief.is_some());
+        if brief && event.message_id.is_none() && event.kind != InboundKind::Message {
+            // It opens no window: there is only what the platform gave with it.
+            let given = event.reply_context.clone();
+            self.writes.extend(given.map(|reply| Write::ReplyGiven {
+                lane: row.lane,
+                at: row.received_at,
+                reply,
+            }));
+            return;
+        }
         // The platform counts from when the customer wrote; a clock that cannot be true is not
         // believed.
         let believable = row.received_at - LATEST..=row.received_at;
@@ -141,6 +159,17 @@ impl Draft {
                 row.received_at
             },
             reply: event.reply_context.clone(),
+        });
+    }
+
+    /// What is said answers this event, which came before this turn.
+    pub fn answers(&mut self, id: InboxId) {
+        let span = self.connected.as_ref().and_then(|c| c.channel.in_band());
+        let came = id.0.get_timestamp().map(|at| at.to_unix());
+        self.reserved = came.zip(span).and_then(|((secs, nanos), span)| {
+            let came = i64::try_from(secs).ok()?.checked_mul(1000)? + i64::from(nanos / 1_000_000);
+            let until = (Timestamp(came) + span).min(self.now + span);
+            (until > self.now).then_some(until)
         });
     }
 
@@ -169,6 +198,7 @@ impl Draft {
             client_id,
             delivery: None,
             delivery_code: None,
+            changed: None,
             created_at: self.now,
         };
         let id = message.id;
@@ -221,7 +251,11 @@ impl Draft {
         };
         for said in said {
             let content = render::joined(said.contents);
-            let rendered = render::render(&content, &connected.caps, &|_| None);
+            let link = |media: &Media| {
+                let links = self.links.as_ref()?;
+                links.of(&media.reference, self.now)
+            };
+            let rendered = render::render(&content, &connected.caps, &link);
             let last = rendered.sends.len();
             for (at, content) in (1..).zip(rendered.sends) {
                 self.ordinal += 1;
@@ -259,6 +293,47 @@ impl Draft {
         }
     }
 
+    /// Tells the platform who has the conversation, behind what was said in this turn.
+    fn tell_session(&mut self, after: bool) {
+        let wants = self.connected.as_ref().is_some_and(|c| c.caps.sessions);
+        let Some(state) = self.session.take().filter(|_| wants) else {
+            return;
+        };
+        if state == SessionState::Ended && after {
+            // It would close the platform's door before the flow is through.
+            return;
+        }
+        let uuid = OutboxId::derive(&[&self.cause, "session"]);
+        self.writes.push(Write::OutboxPut(Box::new(OutboxRow {
+            outbound: Outbound {
+                uuid,
+                workspace: self.workspace.clone(),
+                account: self.conversation.account.clone(),
+                lane: self.conversation.lane,
+                conversation_id: self.conversation.id,
+                conversation: self.conversation.native.clone(),
+                content: Content::default(),
+                op: SendOp::Session { state },
+                seq: self.conversation.last_seq,
+                author: Author::System,
+                choice_style: None,
+                more: false,
+                also: Vec::new(),
+                last_inbound_id: None,
+                reply_context: None,
+            },
+            // No line: nothing is told of its delivery.
+            message: MessageId::derive(&[&uuid.to_string()]),
+            state: OutboxState::Ready {
+                attempts: 0,
+                not_before: self.now,
+            },
+            tried_at: None,
+            created_at: self.now,
+        })));
+        self.sends = true;
+    }
+
     pub fn event(&mut self, name: &str, data: Value) {
         self.events += 1;
         self.writes.push(Write::EventPut(Event {
@@ -279,6 +354,12 @@ impl Draft {
     /// Moves the conversation along the table and logs it.
     pub fn advance(&mut self, what: Move) -> Result<(), IllegalMove> {
         self.conversation.apply(what, self.now)?;
+        self.session = match what {
+            Move::Handoff => Some(SessionState::Human),
+            Move::ReturnToBot => Some(SessionState::Bot),
+            Move::Resolve | Move::Abandon => Some(SessionState::Ended),
+            _ => self.session,
+        };
         let name = match what {
             Move::Handoff => "conversation.handoff",
             Move::Resolve | Move::BotResolve | Move::Abandon => "conversation.resolved",
@@ -440,9 +521,14 @@ impl Draft {
         ActionId::derive(&[&self.conversation.id.to_string(), key])
     }
 
-    /// Everything but the lane, the inbox row and the journal.
-    pub fn finish(&mut self) {
+    /// Everything but the lane, the inbox row and the journal. `after`: whether a flow spoke on to
+    /// the customer of a conversation that a person closed, before this turn and now.
+    pub fn finish(&mut self, after: [bool; 2]) {
         self.send();
+        if after == [true, false] && self.conversation.status == Status::Resolved {
+            self.session = Some(SessionState::Ended);
+        }
+        self.tell_session(after[1]);
         if self.contact_changed {
             self.writes.push(Write::ContactPut(self.contact.clone()));
         }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use lru::LruCache;
-use tandem_channel_kit::{Account, Channel, Inbox, Stop};
+use tandem_channel_kit::{Account, Channel, Inbox, Links, Stop};
 use tandem_domain::{
     AccountId, InboxId, Timestamp, WorkspaceId,
     action::Action,
@@ -44,6 +44,8 @@ pub struct Config {
     pub turn_attempts: u32,
     /// How long shutdown waits for work that has begun.
     pub drain: Duration,
+    /// How this server is reached from outside; without it no file has a public link.
+    pub public_url: Option<String>,
 }
 
 impl Default for Config {
@@ -58,6 +60,7 @@ impl Default for Config {
             send_ttl: Duration::from_secs(24 * 3600),
             turn_attempts: 3,
             drain: Duration::from_secs(10),
+            public_url: None,
         }
     }
 }
@@ -95,6 +98,8 @@ pub(crate) struct Inner {
     pub action: Arc<dyn Action>,
     pub files: Files,
     pub seal: SealKey,
+    /// Public links to the files of each workspace, where the server can be reached.
+    links: HashMap<WorkspaceId, Links>,
     pub clock: Clock,
     pub config: Config,
     pub lanes: Lanes,
@@ -120,6 +125,19 @@ enum Settled {
 impl Engine {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
+        let links = parts.config.public_url.iter().flat_map(|url| {
+            let base = url.trim_end_matches('/');
+            parts.sites.iter().map(move |site| {
+                let base = format!("{base}/files/{}", site.workspace);
+                (site.workspace.clone(), base)
+            })
+        });
+        let links = links
+            .map(|(workspace, base)| {
+                let links = Links::new(parts.seal.bytes(), workspace.as_str(), &base);
+                (workspace, links)
+            })
+            .collect();
         let remembered = NonZeroUsize::new(4096).expect("4096 is not zero");
         Self(Arc::new(Inner {
             store: parts.store,
@@ -132,6 +150,7 @@ impl Engine {
             action: parts.action,
             files: parts.files,
             seal: parts.seal,
+            links,
             clock: parts.clock,
             lanes: Lanes::new(parts.config.lanes_in_memory),
             channels: RwLock::default(),
@@ -147,7 +166,8 @@ impl Engine {
         }))
     }
 
-    /// Makes a channel known and gives the inbox it hands its events to.
+    /// Makes a channel known and gives the inbox it hands its events to. It takes the place of
+    /// one that served the account before: end that one first.
     pub fn connect(&self, account: Account, channel: Arc<dyn Channel>) -> Inbox {
         let inbox = Inbox::new(account.clone(), Arc::new(self.clone()));
         let id = account.id.clone();
@@ -155,12 +175,19 @@ impl Engine {
             account,
             channel,
             self.0.config.sends_at_once,
+            self.0.stop.child(),
         ));
-        self.0
+        let before = self
+            .0
             .channels
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, connected.clone());
+        if let Some(before) = before {
+            // What it is sending it still settles; what waits is the other's now.
+            before.replaced.stop();
+            self.0.fetches_changed.notify_one();
+        }
         if self.0.started.load(Ordering::Acquire) {
             self.send_for(connected);
         }
@@ -230,6 +257,13 @@ impl Engine {
     #[must_use]
     pub fn site(&self, workspace: &WorkspaceId) -> Option<Arc<Site>> {
         self.0.sites.get(workspace).cloned()
+    }
+
+    /// Makes and checks public links to the workspace's files: `/files/WORKSPACE/FILE?s=…` of the
+    /// configured address. None where nobody said how this server is reached.
+    #[must_use]
+    pub fn links(&self, workspace: &WorkspaceId) -> Option<&Links> {
+        self.0.links.get(workspace)
     }
 
     #[must_use]

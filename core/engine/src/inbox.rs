@@ -2,7 +2,7 @@
 //! is committed first and worked off after, in order.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -29,13 +29,18 @@ use crate::{
     engine::Engine,
     lanes::{Cell, Lane},
     outbox::Ending,
-    turn::{Cause, TurnError, Turned},
+    turn::{Cause, TurnError, Turned, of_event},
 };
 
 /// Sends of one turn.
 const SENDS: u32 = 1024;
 /// Rows of a lane read at a time.
 const PAGE: usize = 32;
+/// How long the next piece of an album is waited for: platforms send them one after the other, and
+/// never say which is the last.
+const PIECE: Duration = Duration::from_secs(1);
+/// Pieces that are waited for, at most; no platform's albums are larger.
+const PIECES: u32 = 10;
 
 #[async_trait]
 impl Sink for Engine {
@@ -69,7 +74,7 @@ impl Sink for Engine {
         most: usize,
     ) -> Option<ReplyClaim> {
         let connected = self.channel(&account.id)?;
-        let cause = format!("inbox:{id}");
+        let cause = of_event(id);
         let row = |ordinal: u32| OutboxId::derive(&[&cause, &ordinal.to_string()]);
         // Rows are committed with their turn: where the first is there, perhaps since before a
         // restart, there is nothing to wait for.
@@ -332,6 +337,9 @@ impl Engine {
 
     /// Acceptance and turn in one transaction, where the lane has nothing older to do.
     async fn accept_one(&self, account: &Account, event: Inbound) -> Result<Accepted, InboxError> {
+        if is_piece(&event) {
+            return self.accept_piece(account, event).await;
+        }
         let row = self.row(account, event);
         let cell = self.0.lanes.get(&account.workspace, row.lane);
         let mut slot = cell.work.lock().await;
@@ -360,6 +368,31 @@ impl Engine {
                 }
                 Ok(outcome)
             }
+        }
+    }
+
+    /// A piece of an album is committed at once and worked off when no more of them come.
+    async fn accept_piece(
+        &self,
+        account: &Account,
+        event: Inbound,
+    ) -> Result<Accepted, InboxError> {
+        let row = self.row(account, event);
+        let lane = row.lane;
+        let mut commit = Commit::new(account.workspace.clone());
+        commit.guards.push(Guard::NotAccepted {
+            account: account.id.clone(),
+            dedupe: row.dedupe.clone(),
+        });
+        let id = row.id;
+        commit.writes.push(Write::InboxPut(row));
+        match self.0.store.commit(commit).await? {
+            Outcome::Committed => {
+                self.drain_later(&account.workspace, lane, 1);
+                Ok(Accepted::New(id))
+            }
+            Outcome::Duplicate(id) => Ok(Accepted::Duplicate(id)),
+            Outcome::Conflict(_) => Err(InboxError::Unavailable("the inbox is contended".into())),
         }
     }
 
@@ -416,11 +449,17 @@ impl Engine {
             }
         }
         rows.retain(|row| answers.contains(&Accepted::New(row.id)));
-        let mut lanes: Vec<LaneId> = rows.iter().map(|row| row.lane).collect();
-        lanes.sort_unstable();
-        lanes.dedup();
-        for lane in lanes {
-            self.drain_later(&account.workspace, lane);
+        // Lanes whose newest event is a piece of an album, with how many of them came.
+        let mut lanes: BTreeMap<LaneId, u32> = BTreeMap::new();
+        for row in &rows {
+            let pieces = lanes.entry(row.lane).or_default();
+            *pieces = match is_piece(&row.event) {
+                true => *pieces + 1,
+                false => 0,
+            };
+        }
+        for (lane, pieces) in lanes {
+            self.drain_later(&account.workspace, lane, pieces);
         }
         Ok(answers)
     }
@@ -465,7 +504,7 @@ impl Engine {
             after = Some(last.id);
             for row in &rows {
                 if lanes.insert(row.lane) {
-                    self.drain_later(workspace, row.lane);
+                    self.drain_later(workspace, row.lane, 0);
                 }
             }
         }
@@ -479,13 +518,24 @@ impl Engine {
     }
 
     /// Works off a lane's accepted events on a task of its own, and keeps at it while the store
-    /// is out of reach.
-    fn drain_later(&self, workspace: &WorkspaceId, lane: LaneId) {
+    /// is out of reach. After so many pieces of an album, the next one is waited for.
+    fn drain_later(&self, workspace: &WorkspaceId, lane: LaneId, pieces: u32) {
         let engine = self.clone();
         let cell = self.0.lanes.get(workspace, lane);
         // Before anybody is told that the events were accepted: what they hand in next comes after.
         cell.behind.store(true, Ordering::Release);
+        let seen = cell.pieces.fetch_add(pieces, Ordering::AcqRel) + pieces;
         self.0.tasks.spawn(async move {
+            if (1..PIECES).contains(&seen) {
+                // What shutdown cuts short is worked off by the next start.
+                if engine.0.stop.or(tokio::time::sleep(PIECE)).await.is_none() {
+                    return;
+                }
+                if cell.pieces.load(Ordering::Acquire) > seen {
+                    // Another piece came, and its own task waits on.
+                    return;
+                }
+            }
             let mut pause = Duration::from_millis(100);
             loop {
                 let drained = {
@@ -507,6 +557,7 @@ impl Engine {
     async fn drain_locked(&self, cell: &Cell, slot: &mut Option<Lane>) -> Result<(), StoreError> {
         // What is accepted from here on is seen by the last look, or says so again.
         cell.behind.store(false, Ordering::Release);
+        cell.pieces.store(0, Ordering::Release);
         let drained = self.drain(cell, slot).await;
         if drained.is_err() {
             cell.behind.store(true, Ordering::Release);
@@ -530,9 +581,10 @@ impl Engine {
                     continue;
                 }
                 let mut row = row.clone();
-                let edits = read_edits(&mut row, &rows[at + 1..]);
-                done.extend(edits.iter().copied());
-                self.work_off(cell, slot, row, edits).await?;
+                let mut with = read_edits(&mut row, &rows[at + 1..]);
+                with.extend(read_album(&mut row, &rows[at + 1..]));
+                done.extend(with.iter().copied());
+                self.work_off(cell, slot, row, with).await?;
             }
         }
     }
@@ -587,6 +639,41 @@ impl Engine {
     async fn claim(&self, workspace: &WorkspaceId, id: OutboxId) -> Option<OutboxRow> {
         self.lease_one(workspace, id).await.ok().flatten()
     }
+}
+
+/// Whether the event is one message among several that are to be read as one.
+fn is_piece(event: &Inbound) -> bool {
+    event.album.is_some() && event.kind == InboundKind::Message
+}
+
+/// Reads the other pieces of an album that wait behind the first into it; gives their ids. Doing
+/// it again adds nothing.
+fn read_album(row: &mut InboxRow, behind: &[InboxRow]) -> Vec<InboxId> {
+    if !is_piece(&row.event) {
+        return Vec::new();
+    }
+    let mut read = Vec::new();
+    for other in behind {
+        let event = &other.event;
+        let same = event.album == row.event.album && event.sender.id == row.event.sender.id;
+        if !same || !is_piece(event) {
+            continue;
+        }
+        read.push(other.id);
+        for part in &event.parts {
+            if !row.event.parts.contains(part) {
+                row.event.parts.push(part.clone());
+            }
+        }
+        row.event.mentions_me |= event.mentions_me;
+        if event.reply_context.is_some() {
+            row.event.reply_context.clone_from(&event.reply_context);
+        }
+        if row.event.quote.is_none() {
+            row.event.quote.clone_from(&event.quote);
+        }
+    }
+    read
 }
 
 /// Reads edits that wait behind a message into it: the newest says what it is now. The rows that

@@ -5,7 +5,10 @@
 use std::{
     collections::VecDeque,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32},
+    },
 };
 
 use lru::LruCache;
@@ -47,6 +50,8 @@ pub(crate) struct Cell {
     pub work: WorkLock<Option<Lane>>,
     /// Events were accepted that may not be worked off yet: what comes after them waits.
     pub behind: AtomicBool,
+    /// Pieces of albums that came since the events were worked off last.
+    pub pieces: AtomicU32,
     tail: Mutex<VecDeque<Message>>,
 }
 
@@ -97,6 +102,7 @@ impl Lanes {
                     id,
                     work: WorkLock::new(None),
                     behind: AtomicBool::new(false),
+                    pieces: AtomicU32::new(0),
                     tail: Mutex::default(),
                 })
             })

@@ -8,12 +8,14 @@
 //! * [`accounts`] – channels and how their accounts stand; [`outbox`] – the way out; `menus` –
 //!   choices answered in words; `receipts` – what platforms tell of our messages;
 //! * `fetch` – media that customers sent, brought here from their platform;
-//! * [`people`] – replies, notes, closing by a person;
+//! * [`people`] – replies, notes, closing by a person; `amend` – changing what a person said;
+//!   `typing` – showing that somebody writes;
 //! * [`packs`] – versions of the flows; [`journal`] – what a replay needs;
 //! * [`seal`] – sensitive values at rest; [`files`] – uploads.
 
 pub mod accounts;
 pub mod actions;
+mod amend;
 pub mod draft;
 pub mod engine;
 mod fetch;
@@ -29,8 +31,10 @@ mod receipts;
 pub mod seal;
 pub mod timers;
 pub mod turn;
+mod typing;
 
 pub use accounts::{AccountStatus, Connected};
+pub use amend::Amendment;
 pub use engine::{Clock, Config, Engine, Parts, Site};
 pub use people::{Person, PersonError};
 /// Why a message is read as it is.

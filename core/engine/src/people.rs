@@ -40,6 +40,10 @@ pub enum PersonError {
     /// The lane has rolled over; the answer belongs into the newer conversation.
     #[error("this conversation has ended and a newer one has begun: {0}")]
     Superseded(ConversationId),
+    #[error("there is no such line")]
+    NoLine,
+    #[error("this line stays as it is: {0}")]
+    Unchangeable(&'static str),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the conversation could not be worked on: {0}")]

@@ -32,6 +32,7 @@ fn window(secs: u64, quota: Option<u32>) -> Capabilities {
             secs,
             quota,
             outside: Default::default(),
+            brief: None,
         }),
         ..Capabilities::plain(4000)
     }
@@ -758,4 +759,67 @@ async fn a_picture_that_is_gone_is_given_up_and_told() {
     let row = row.unwrap().unwrap();
     assert_eq!(row.due_at, None);
     assert_eq!(row.problem.unwrap(), "404: no such media");
+}
+
+#[tokio::test]
+async fn an_album_is_read_as_one_message() {
+    let house = House::build(Platform::default(), Service::default()).await;
+    let piece = |id: &str, album: &str, caption: Option<&str>| {
+        let mut event = house.event(id, "");
+        let picture = Part::Media(Media {
+            media: MediaKind::Image,
+            reference: format!("platform-{id}"),
+            mime: "image/jpeg".into(),
+            name: None,
+            size: None,
+            alt: None,
+        });
+        event.parts = std::iter::once(picture)
+            .chain(caption.map(Part::text))
+            .collect();
+        event.album = Some(album.into());
+        event
+    };
+    let theirs = async || {
+        let lines = house.all().await;
+        let theirs = lines.into_iter().filter(|l| l.author == Author::Contact);
+        theirs.map(|l| l.content.parts.len()).collect::<Vec<_>>()
+    };
+    // One after the other, the last of them twice; and in one batch.
+    house.take(piece("1", "a", None)).await;
+    house.take(piece("2", "a", Some("two chairs"))).await;
+    let third = house.take(piece("3", "a", None)).await;
+    let again = house.take(piece("3", "a", None)).await;
+    assert_eq!(again, Accepted::Duplicate(third.id().unwrap()));
+    house.sent(1).await;
+    assert_eq!(theirs().await, [4]);
+    let batch = vec![piece("4", "b", None), piece("5", "b", Some("hello"))];
+    house.engine.accept(&house.account, batch).await.unwrap();
+    house.sent(2).await;
+    assert_eq!(theirs().await, [4, 3]);
+    // Words that come at once do not wait for pieces that may come.
+    house.take(piece("6", "c", None)).await;
+    house.accept("7", "hello").await;
+    assert_eq!(theirs().await, [4, 3, 1, 1]);
+}
+
+#[tokio::test]
+async fn what_an_action_found_is_still_written_into_the_request() {
+    let platform = Platform {
+        in_band: Some(Duration::from_secs(15)),
+        ..Platform::default()
+    };
+    let service = Service {
+        held: Some(tokio::sync::Notify::new()),
+        ..Service::default()
+    };
+    let house = House::build(platform, service).await;
+    let id = house.accept("1", "book something").await.id().unwrap();
+    house.service.held.as_ref().unwrap().notify_one();
+    let limit = Duration::from_secs(10);
+    let claim = house.engine.reply_within(&house.account, id, limit, 1);
+    let claim = claim.await.expect("the answer is there");
+    assert_eq!(claim.outbound[0].content.plain(), "Booked.");
+    claim.written(Receipt::default()).await;
+    assert!(house.platform.sent.lock().unwrap().is_empty());
 }

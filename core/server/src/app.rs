@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use tandem_api::ApiState;
 use tandem_bus::LocalBus;
-use tandem_channel_kit::{Account, Channel, Kind, Opening, Stop};
+use tandem_channel_kit::{Account, Channel, Kind, Stop};
 use tandem_channel_script::{House, Script, kind::Opened};
 use tandem_channel_web::WebChannel;
 use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
@@ -23,6 +23,7 @@ use tandem_engine::{
 use tandem_flow::diagnostic::Diagnostic;
 
 use crate::{
+    accounts::{Accounts, Source},
     channels::Kinds,
     config::{Config, Environment, Other},
     listen::{self, Bounds},
@@ -111,7 +112,7 @@ impl App {
             let reloader = Reloader::new(workspace.pack.clone(), set, plugins.clone());
             Some((id, Arc::new(reloader)))
         });
-        let reloads = Arc::new(Reloaders(reloads.collect()));
+        let reloads: HashMap<_, _> = reloads.collect();
         let lookup = {
             let environment = environment.clone();
             Arc::new(move |name: &str| environment.get(name).map(str::to_owned))
@@ -143,7 +144,10 @@ impl App {
             files: Files::new(config.data_dir.join("files")),
             seal: config.seal_key(environment)?,
             clock: Arc::new(Timestamp::now),
-            config: (&config.limits).into(),
+            config: tandem_engine::Config {
+                public_url: config.server.public_url.clone(),
+                ..(&config.limits).into()
+            },
         });
 
         let mut router = tandem_channel_web::assets::routes();
@@ -163,6 +167,14 @@ impl App {
             let channel = Arc::new(WebChannel::new(identity.clone(), settings)?);
             router = router.merge(connect(&engine, identity, channel, &stop));
         }
+        let source = Source {
+            config: config.file.clone(),
+            environment: environment.clone(),
+            kinds: kinds.clone(),
+            public_url: config.server.public_url.clone(),
+            data_dir: config.data_dir.clone(),
+        };
+        let accounts = Arc::new(Accounts::new(engine.clone(), source, stop.clone()));
         for (name, other) in &config.channels.others {
             let Some(kind) = kind(&kinds, &plugins, name, other)? else {
                 tracing::warn!(
@@ -172,28 +184,14 @@ impl App {
                 continue;
             };
             for (id, account) in &other.accounts {
-                let setting = format!("channels.{name}.accounts.{id}");
-                let opening = Opening {
-                    account: Account {
-                        workspace: WorkspaceId::new(&account.workspace),
-                        id: AccountId::new(id),
-                        channel: name.clone(),
-                    },
-                    settings: account
-                        .found(environment)
-                        .with_context(|| setting.clone())?,
-                    public_url: config.server.public_url.clone(),
-                    data_dir: config.data_dir.join("channels").join(name).join(id),
-                };
-                if let Some(complaint) = kind.check(&opening.settings).first() {
-                    bail!("{setting}: {complaint}");
-                }
-                let identity = opening.account.clone();
-                let channel = kind.open(opening).await.with_context(|| setting)?;
-                router = router.merge(connect(&engine, identity, channel, &stop));
+                accounts.open(kind.clone(), name, id, account).await?;
             }
         }
         plugins.note_native();
+        let reloads = Arc::new(Reloaders {
+            packs: reloads,
+            accounts: accounts.clone(),
+        });
         let metrics = crate::metrics::install();
         let state = ApiState::new(
             engine.clone(),
@@ -203,7 +201,7 @@ impl App {
             metrics,
             stop.clone(),
         );
-        router = router.merge(tandem_api::router(state));
+        let router = accounts.router(router.merge(tandem_api::router(state)));
         Ok(Self {
             engine,
             router,
@@ -233,7 +231,11 @@ impl App {
             .start()
             .await
             .context("the store cannot be read")?;
-        for reloader in self.reloads.0.values() {
+        {
+            let (accounts, stop) = (self.reloads.accounts.clone(), self.stop.child());
+            tokio::spawn(async move { accounts.watch(stop).await });
+        }
+        for reloader in self.reloads.packs.values() {
             let (reloader, stop) = (reloader.clone(), self.stop.child());
             tokio::spawn(async move {
                 let folder = reloader.folder().to_path_buf();

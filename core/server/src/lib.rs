@@ -1,12 +1,14 @@
 //! The program: configuration, wiring, commands.
 //!
 //! * [`cli`] – the commands, one file each;
-//! * [`config`] – settings; [`app`] – the house put together from them; `listen` – connections;
+//! * [`config`] – settings; [`app`] – the house put together from them; `accounts` – channels opened,
+//!   and opened anew with other settings; `listen` – connections;
 //! * [`embedding`] – the model an operator may add;
 //! * [`plugins`] – what joins the server without being part of it;
 //! * [`reload`] – packs swapped as they are saved;
 //! * [`shop`] – the demo shop; [`lang`], [`logging`], [`metrics`] – small things all share.
 
+mod accounts;
 pub mod app;
 pub mod channels;
 pub mod cli;

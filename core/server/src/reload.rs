@@ -10,9 +10,9 @@ use std::{
 
 use async_trait::async_trait;
 use notify::{RecursiveMode, Watcher as _};
-use tandem_api::{Problem, Reload, ReloadOutcome};
+use tandem_api::{AccountReload, Problem, Reload, ReloadOutcome};
 use tandem_channel_kit::Stop;
-use tandem_domain::{Locale, Text, Timestamp, WorkspaceId};
+use tandem_domain::{AccountId, Locale, Text, Timestamp, WorkspaceId};
 use tandem_engine::packs::PackSet;
 use tandem_flow::{
     diagnostic::{Diagnostic, Severity, Words},
@@ -20,7 +20,7 @@ use tandem_flow::{
 };
 use tokio::sync::mpsc;
 
-use crate::plugins::PluginSet;
+use crate::{accounts::Accounts, plugins::PluginSet};
 
 /// Editors save in several steps; a reload waits until they are through.
 const QUIET: Duration = Duration::from_millis(150);
@@ -182,17 +182,20 @@ impl Saves {
     }
 }
 
-/// The reloaders of all workspaces, for the API.
-pub struct Reloaders(pub HashMap<WorkspaceId, Arc<Reloader>>);
+/// What can be loaded again, for the API.
+pub struct Reloaders {
+    pub packs: HashMap<WorkspaceId, Arc<Reloader>>,
+    pub(crate) accounts: Arc<Accounts>,
+}
 
 #[async_trait]
 impl tandem_api::Reloads for Reloaders {
     fn last(&self, workspace: &WorkspaceId) -> Option<Reload> {
-        self.0.get(workspace)?.last()
+        self.packs.get(workspace)?.last()
     }
 
     async fn reload(&self, workspace: &WorkspaceId) -> Reload {
-        match self.0.get(workspace) {
+        match self.packs.get(workspace) {
             Some(reloader) => reloader.reload().await,
             None => Reload {
                 at: Timestamp::now(),
@@ -200,6 +203,11 @@ impl tandem_api::Reloads for Reloaders {
                 problems: Vec::new(),
             },
         }
+    }
+
+    async fn reload_account(&self, account: &AccountId) -> Result<AccountReload, String> {
+        let reloaded = self.accounts.reload(account).await;
+        reloaded.map_err(|error| format!("{error:#}"))
     }
 }
 

@@ -81,6 +81,7 @@ impl Lane {
             client_id,
             delivery: None,
             delivery_code: None,
+            changed: None,
             created_at: Timestamp::now(),
         });
     }

@@ -28,6 +28,7 @@ fn event(id: &str, kind: InboundKind, parts: Vec<Part>) -> Inbound {
         parts,
         quote: None,
         mentions_me: false,
+        album: None,
         reply_context: None,
     }
 }

@@ -137,6 +137,7 @@ fn event(account: &Account, body: &[u8], now: Timestamp) -> Option<Inbound> {
         parts,
         quote: None,
         mentions_me: false,
+        album: None,
         reply_context: None,
     })
 }

@@ -165,7 +165,6 @@ impl House {
                 public_url: "https://help.example.test".parse().unwrap(),
                 address: address.map(str::to_owned),
                 body_limit: 10_000,
-                link_key: vec![7; 32],
             },
             Host {
                 transport: Transport::system().unwrap(),

@@ -28,8 +28,28 @@ pub struct Message {
     pub delivery: Option<domain::Delivery>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delivery_code: Option<String>,
+    /// Its writer changed it, or took it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Changed>)]
+    pub changed: Option<store::Changed>,
     #[schema(value_type = i64)]
     pub created_at: Timestamp,
+}
+
+/// When it was changed last, and how.
+#[derive(Serialize, ToSchema)]
+pub struct Changed {
+    pub how: Change,
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Edited,
+    /// Nothing of its content is left.
+    Deleted,
 }
 
 impl From<store::Message> for Message {
@@ -44,6 +64,7 @@ impl From<store::Message> for Message {
             client_id: row.client_id.map(shown_client_id),
             delivery: row.delivery,
             delivery_code: row.delivery_code,
+            changed: row.changed,
             created_at: row.created_at,
         }
     }

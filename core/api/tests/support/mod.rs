@@ -13,8 +13,8 @@ use axum::{
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tandem_api::{
-    ApiConfig, ApiState, Images, PluginState, PluginView, Plugins, Problem, Reload, ReloadOutcome,
-    Reloads, Scope, Token, router,
+    AccountReload, ApiConfig, ApiState, Images, PluginState, PluginView, Plugins, Problem, Reload,
+    ReloadOutcome, Reloads, Scope, Token, router,
 };
 use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel, ChannelError, Inbox, Stop};
@@ -295,6 +295,7 @@ impl Bench {
             parts: vec![Part::text(text)],
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         };
         let lane = event.lane(&account.workspace);
@@ -473,6 +474,13 @@ impl Reloads for Pretend {
         };
         *self.last.lock().unwrap() = Some(reload.clone());
         reload
+    }
+
+    async fn reload_account(&self, _: &AccountId) -> Result<AccountReload, String> {
+        match *self.refuse.lock().unwrap() {
+            true => Err("nothing of it can be used".to_owned()),
+            false => Ok(AccountReload::Unchanged),
+        }
     }
 }
 

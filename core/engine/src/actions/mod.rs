@@ -38,7 +38,11 @@ impl Engine {
                 // Stopping: the row waits for the next start.
                 return;
             };
-            let ran = engine.perform(&row).await;
+            let ran = tokio::select! {
+                ran = engine.perform(&row) => ran,
+                // Shows that we work on it for as long as it lasts.
+                never = async { engine.show_work(&row).await; std::future::pending().await } => never,
+            };
             drop(permit);
             match ran {
                 Ok(ran) => engine.finish_action(row, ran).await,

@@ -71,9 +71,8 @@ impl Engine {
                     Duration::from_secs(1)
                 }
             };
-            let waited = self
-                .0
-                .stop
+            let waited = connected
+                .replaced
                 .or(async {
                     tokio::select! {
                         () = changed => {}
@@ -91,7 +90,7 @@ impl Engine {
     /// to do.
     async fn send_ready(&self, connected: &Arc<Connected>) -> Result<Duration, StoreError> {
         let (workspace, account) = (&connected.account.workspace, &connected.account.id);
-        while !self.0.stop.is_stopped() {
+        while !connected.replaced.is_stopped() {
             let now = self.now();
             let mut most = connected.permits.available_permits().min(PAGE);
             if most == 0 {
@@ -146,6 +145,12 @@ impl Engine {
             engine.settle_send(&connected, row, ending, epoch).await;
             drop(permit);
             connected.wake.notify_one();
+            if connected.replaced.is_stopped()
+                && let Some(next) = engine.channel(&connected.account.id)
+            {
+                // What was put back waits for that one.
+                next.wake.notify_one();
+            }
         });
     }
 
@@ -193,6 +198,8 @@ impl Engine {
         if let OutboxState::Leased {
             interrupted: true, ..
         } = row.state
+            // What changes a message, or tells a state, is the same when it is done again.
+            && row.outbound.op == SendOp::Send
             && !settle::may_repeat(caps, tried)
         {
             return Ending::Interrupted;
@@ -305,12 +312,14 @@ impl Engine {
                 not_before: self.now(),
             },
         });
-        settle::delivery(
-            &row,
-            tandem_domain::message::Delivery::Queued,
-            None,
-            &mut commit,
-        );
+        if row.outbound.op == SendOp::Send {
+            settle::delivery(
+                &row,
+                tandem_domain::message::Delivery::Queued,
+                None,
+                &mut commit,
+            );
+        }
         self.0.store.commit(commit).await?;
         if let Some(connected) = self.channel(&row.outbound.account) {
             connected.wake.notify_one();

@@ -77,7 +77,7 @@ fn open(
         if window.outside == Outside::Template && !parts.is_empty() && parts.iter().all(template) {
             return Ok(());
         }
-        let last = match reach {
+        let last = match reach.filter(|reach| reach.heard_at > Timestamp(0)) {
             Some(reach) => format!("the customer last wrote at {}", reach.heard_at),
             None => "the customer has not written yet".to_owned(),
         };

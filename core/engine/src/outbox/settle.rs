@@ -10,7 +10,7 @@ use tandem_domain::{
     capabilities::Capabilities,
     channel::SendError,
     edge::NativeRow,
-    message::Delivery,
+    message::{Delivery, SendOp},
     store::{Commit, Event, Guard, OutboxRow, OutboxState, Outcome, Write},
 };
 
@@ -46,12 +46,16 @@ impl Engine {
             return;
         };
         let (workspace, outbound) = (&connected.account.workspace, &row.outbound);
-        let verdict = self.verdict(connected, &row, attempts, ending, epoch);
+        let mut verdict = self.verdict(connected, &row, attempts, ending, epoch);
+        let says = outbound.op == SendOp::Send;
         let mut commit = Commit::new(workspace.clone());
         commit.guards.push(Guard::OutboxLease {
             id: row.id(),
             lease,
         });
+        if !says {
+            self.settle_change(&row, &mut verdict, &mut commit);
+        }
         if let Some((told, code)) = &verdict.delivery {
             delivery(&row, *told, code.clone(), &mut commit);
             commit.writes.push(Write::EventPut(Event {
@@ -68,7 +72,7 @@ impl Engine {
             commit.writes.push(Write::ReachSent(outbound.lane));
         }
         let mut natives = Vec::new();
-        if let OutboxState::Sent { native_ids } = &verdict.state {
+        if let (true, OutboxState::Sent { native_ids }) = (says, &verdict.state) {
             natives.extend(native_ids.iter().map(|native| NativeRow {
                 account: outbound.account.clone(),
                 native: native.clone(),
@@ -109,6 +113,31 @@ impl Engine {
             outbound.seq,
             workspace,
         );
+    }
+
+    /// What changes a line, or tells a state, says nothing of the line's own delivery. A change
+    /// that was not taken is told to people; a state that was not is logged and no more.
+    fn settle_change(&self, row: &OutboxRow, verdict: &mut Verdict, commit: &mut Commit) {
+        let told = verdict.delivery.take();
+        verdict.counts = false;
+        let Some((Delivery::Failed | Delivery::Uncertain, code)) = told else {
+            return;
+        };
+        let outbound = &row.outbound;
+        if let SendOp::Session { state } = outbound.op {
+            tracing::warn!(account = %outbound.account, conversation = %outbound.conversation_id, ?state, code, "The platform was not told who has the conversation.");
+            verdict.state = OutboxState::Sent {
+                native_ids: Vec::new(),
+            };
+            return;
+        }
+        commit.writes.push(Write::EventPut(Event {
+            seq: 0,
+            name: "message.change_failed".into(),
+            conversation: Some(outbound.conversation_id),
+            data: json!({"message": row.message, "seq": outbound.seq, "code": code}),
+            at: self.now(),
+        }));
     }
 
     /// Tells everyone who listens that a line has changed.
@@ -220,7 +249,8 @@ impl Engine {
         match error {
             SendError::Uncertain(why) => {
                 let tried = row.tried_at.map(|at| now.since(at));
-                if !last && may_repeat(&connected.caps, tried) {
+                let again_is_same = outbound.op != SendOp::Send;
+                if !last && (again_is_same || may_repeat(&connected.caps, tried)) {
                     return again(backoff(row.id(), attempts), attempts);
                 }
                 let message = why.to_string();

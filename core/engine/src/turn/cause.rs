@@ -39,11 +39,16 @@ pub(crate) enum Cause {
     },
 }
 
+/// What the sends that answer an event are numbered under.
+pub(crate) fn of_event(id: InboxId) -> String {
+    format!("inbox:{id}")
+}
+
 impl Cause {
     /// What the rows of this turn are derived from.
     pub(super) fn name(&self) -> String {
         match self {
-            Self::Inbound { row, .. } => format!("inbox:{}", row.id),
+            Self::Inbound { row, .. } => of_event(row.id),
             Self::Timer(row) => format!("timer:{}", row.id),
             Self::ActionDone { row, .. } => format!("action:{}", row.id),
             Self::Reply { by, client_id, .. } => {

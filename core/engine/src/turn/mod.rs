@@ -33,7 +33,7 @@ use tandem_domain::{
 };
 use tandem_flow::step::{self, Event, Packs as _, State};
 
-pub(crate) use self::cause::Cause;
+pub(crate) use self::cause::{Cause, of_event};
 use self::{
     host::{Stepping, around},
     seen::Seen,
@@ -144,14 +144,24 @@ impl Engine {
         let view = site.packs.view();
         let connected = self.channel(&lane.conversation.account);
         self.roll_over(&mut lane, cause, now);
+        // What an action found answers the event that asked for it: it may still be written into
+        // the platform's own request, and is numbered among that event's sends. There are none yet.
+        let asked = match (cause, &lane.awaiting) {
+            (Cause::ActionDone { .. }, Some((id, _))) => Some(*id),
+            _ => None,
+        };
         let mut draft = Draft::new(
             site.workspace.clone(),
             now,
-            cause.name(),
+            asked.map_or_else(|| cause.name(), of_event),
             connected,
+            self.links(&site.workspace).cloned(),
             lane.conversation.clone(),
             lane.contact.clone(),
         );
+        if let Some(id) = asked {
+            draft.answers(id);
+        }
         if lane.version.is_none() {
             draft.contact_is_new();
         }
@@ -163,6 +173,7 @@ impl Engine {
                 json!({"channel": lane.conversation.channel}),
             );
         }
+        let was_after = lane.state.in_after();
         let meant = match cause {
             Cause::Inbound { row, .. } => menus::meant(lane.menu.as_ref(), key, &row.event, now),
             _ => None,
@@ -175,7 +186,7 @@ impl Engine {
         let event = match self.see(&view, &mut draft, &lane, cause, meant)? {
             Seen::Event(event) => event,
             Seen::Written => {
-                finish(&mut draft, &mut lane);
+                finish(&mut draft, &mut lane, was_after);
                 return Ok(Worked::Draft(Box::new((draft, lane, Vec::new()))));
             }
             Seen::Past => return Ok(Worked::Past(Box::new(lane))),
@@ -191,7 +202,7 @@ impl Engine {
                 tags: vec!["internal_error".into()],
                 mode: HandoffMode::Queue,
             });
-            finish(&mut draft, &mut lane);
+            finish(&mut draft, &mut lane, was_after);
             return Ok(Worked::Draft(Box::new((draft, lane, Vec::new()))));
         }
         let mut stepping = Stepping::new(now);
@@ -236,7 +247,7 @@ impl Engine {
             }
         }
         lane.state = state;
-        finish(&mut draft, &mut lane);
+        finish(&mut draft, &mut lane, was_after);
         let entry = WorkedSteps {
             pack: view.current().hash.clone(),
             steps: worked,
@@ -454,8 +465,8 @@ impl Engine {
 }
 
 /// The end of a draft: what it shows stays with the lane.
-fn finish(draft: &mut Draft, lane: &mut Lane) {
-    draft.finish();
+fn finish(draft: &mut Draft, lane: &mut Lane, was_after: bool) {
+    draft.finish([was_after, lane.state.in_after()]);
     if let Some(menu) = draft.menu.take() {
         let kept = menus::show(
             draft.conversation.lane,

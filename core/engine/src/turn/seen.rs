@@ -185,6 +185,15 @@ impl Engine {
                 self.identify(draft, data);
                 None
             }
+            InboundKind::System { name, .. } if name == "session_ended" => {
+                // People at the platform had it, and are done with it.
+                let theirs = draft.conversation.control == Control::Human;
+                if !theirs || draft.advance(Move::Resolve).is_err() {
+                    return None;
+                }
+                draft.conversation.outcome = Some("resolved".into());
+                Some(Event::Closed { returned: false })
+            }
             InboundKind::System { name, data } => Some(Event::Signal {
                 name: name.clone(),
                 data: data.clone(),

@@ -238,7 +238,10 @@ impl House {
                     Timestamp(START) + begun.elapsed() + ahead
                 })
             },
-            config: Config::default(),
+            config: Config {
+                public_url: Some("https://help.test".into()),
+                ..Config::default()
+            },
         });
         let account = Account {
             workspace,
@@ -320,6 +323,7 @@ impl House {
             parts: vec![Part::text(text)],
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         }
     }

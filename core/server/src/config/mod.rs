@@ -79,6 +79,9 @@ pub struct Config {
     pub understanding: Understanding,
     pub secrets: Secrets,
     pub demo: Demo,
+    /// The file it was read from, to be read again.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -233,6 +236,7 @@ impl Default for Config {
             understanding: Understanding::default(),
             secrets: Secrets::default(),
             demo: Demo::default(),
+            file: None,
         }
     }
 }
@@ -345,6 +349,7 @@ impl Config {
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             config.rebase(folder);
         }
+        config.file = Some(path.to_owned());
         Ok(config)
     }
 

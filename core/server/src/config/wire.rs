@@ -45,6 +45,7 @@ impl From<&Limits> for tandem_engine::Config {
             send_ttl: limits.send_ttl.0,
             turn_attempts: limits.turn_attempts,
             drain: limits.drain.0,
+            ..Self::default()
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tandem_domain::{
-    FileId, Timestamp, UnknownId,
+    FileId, MessageId, Timestamp, UnknownId,
     edge::{FetchRow, Keep, NativeRow, ParkedReceipt, UNKNOWN_KEPT, UnknownRow},
     message::{Delivery, Media, MediaKind, ReplyContext},
     store::{Guard, InboxState, OutboxRow, OutboxState, Outcome, Write},
@@ -32,7 +32,7 @@ pub fn native(thread: &Thread, id: &str) -> NativeRow {
         account: thread.account.clone(),
         native: id.into(),
         outbox: thread.outbox(1).id(),
-        message: thread.message(1).id,
+        message: MessageId::derive(&[&thread.lane.to_string(), "1"]),
         also: vec![thread.message(2).id],
         lane: thread.lane,
         conversation: thread.conversation,
@@ -195,6 +195,52 @@ pub async fn sends_are_counted_since_the_customer_wrote(backend: &dyn Backend) {
         (at(9), 0, 0)
     );
     assert_eq!(reach.reply.unwrap().token, "u");
+}
+
+pub async fn a_way_to_answer_opens_no_window(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let thread = Thread::new("a");
+    let given = |token: &str| Write::ReplyGiven {
+        lane: thread.lane,
+        at: at(7),
+        reply: ReplyContext {
+            token: token.into(),
+            expires_at: Some(at(60)),
+            uses_left: Some(3),
+        },
+    };
+    thread.write(&*store, vec![given("t")]).await;
+    let read = || store.reach(&thread.workspace, thread.lane);
+    let reach = read().await.unwrap().unwrap();
+    assert_eq!((reach.heard_at, reach.sent), (Timestamp(0), 0));
+    assert_eq!(reach.next_use(at(8)), Some(1));
+    let more = vec![
+        heard(&thread, at(8), None),
+        Write::ReachSent(thread.lane),
+        Write::ReplyUsed(thread.lane),
+        given("u"),
+    ];
+    thread.write(&*store, more).await;
+    // What the customer's own words opened and used stands as it is.
+    let reach = read().await.unwrap().unwrap();
+    assert_eq!(
+        (reach.heard_at, reach.sent, reach.reply_used),
+        (at(8), 1, 0)
+    );
+    assert_eq!(reach.reply.unwrap().token, "u");
+}
+
+pub async fn the_native_ids_of_a_line_are_listed_in_order(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let thread = Thread::new("a");
+    let rows = ["n2", "n1"].map(|id| native(&thread, id));
+    let puts = rows.iter().cloned().map(Write::NativePut).collect();
+    thread.write(&*store, puts).await;
+    let found = store.natives_of(&thread.workspace, rows[0].message).await;
+    assert_eq!(found.unwrap(), rows);
+    let other = MessageId::derive(&["another"]);
+    let found = store.natives_of(&thread.workspace, other).await;
+    assert!(found.unwrap().is_empty());
 }
 
 pub async fn a_use_of_a_reply_context_is_claimed_once(backend: &dyn Backend) {

@@ -99,6 +99,7 @@ behaviours! { $
         messages_are_paged_in_order,
         lane_messages_cross_conversations,
         delivery_of_a_message_changes_alone_and_only_goes_on,
+        what_a_message_says_changes_alone,
         a_message_is_found_by_its_client_id;
     clock:
         timers_fire_when_due_and_once,
@@ -124,6 +125,8 @@ behaviours! { $
         a_held_row_leaves_when_the_customer_writes_or_its_time_comes;
     edge:
         sends_are_counted_since_the_customer_wrote,
+        a_way_to_answer_opens_no_window,
+        the_native_ids_of_a_line_are_listed_in_order,
         a_use_of_a_reply_context_is_claimed_once,
         a_native_id_names_its_line,
         of_parked_receipts_the_one_that_says_most_stays,

@@ -134,6 +134,7 @@ impl Thread {
             parts: vec![Part::text("Where is my order 12345678?")],
             quote: None,
             mentions_me: false,
+            album: None,
             reply_context: None,
         }
     }
@@ -238,6 +239,7 @@ impl Thread {
             client_id: None,
             delivery: None,
             delivery_code: None,
+            changed: None,
             created_at: START,
         }
     }

@@ -19,7 +19,7 @@ use tandem_domain::{
     Timestamp, Value, WorkspaceId,
     conversation::Conversation,
     edge::{FetchRow, Keep, NativeRow, ParkedReceipt, Reach, UnknownRow},
-    message::{Content, Delivery},
+    message::{Content, Delivery, ReplyContext},
     store::{
         ActionRow, Commit, Contact, ConversationQuery, Depths, Event, FileRow, Guard, InboxRow,
         JournalRow, LaneRow, Message, OnceRow, OutboxRow, OutboxState, Outcome, PackRow, Result,
@@ -150,6 +150,7 @@ impl Rows {
                 reason: "x".into(),
             },
             Write::InboxDone(self.inbox.id),
+            Write::MessageChange(Box::new(theirs.message.clone())),
             Write::MessageDelivery {
                 id: self.message.id,
                 delivery: Delivery::Failed,
@@ -188,6 +189,15 @@ impl Rows {
                 lane: self.thread.lane,
                 at: at(9_999),
                 reply: None,
+            },
+            Write::ReplyGiven {
+                lane: self.thread.lane,
+                at: at(9_999),
+                reply: ReplyContext {
+                    token: "stolen".into(),
+                    expires_at: None,
+                    uses_left: None,
+                },
             },
             Write::FetchPut(FetchRow {
                 due_at: None,
@@ -317,6 +327,14 @@ pub async fn everything(
         ("next_outbox", one(store.next_outbox(w, account).await)),
         ("reach", one(store.reach(w, thread.lane).await)),
         ("native", one(store.native(w, account, "n1").await)),
+        (
+            "natives_of",
+            many(
+                store
+                    .natives_of(w, edge::native(thread, "n1").message)
+                    .await,
+            ),
+        ),
         ("parked", one(store.parked(w, account, "n2").await)),
         ("unknowns", many(store.unknowns(w, 9).await)),
         ("fetches_due", many(store.fetches_due(w, START, 9).await)),
@@ -409,6 +427,7 @@ tally! {
     next_outbox(account: &AccountId) -> Option<Timestamp>;
     reach(lane: LaneId) -> Option<Reach>;
     native(account: &AccountId, native: &str) -> Option<NativeRow>;
+    natives_of(message: MessageId) -> Vec<NativeRow>;
     parked(account: &AccountId, native: &str) -> Option<ParkedReceipt>;
     unknowns(limit: usize) -> Vec<UnknownRow>;
     fetches_due(now: Timestamp, limit: usize) -> Vec<FetchRow>;
@@ -653,11 +672,13 @@ const WRITES: &[&str] = &[
     "ConversationPut",
     "ContactPut",
     "MessagePut",
+    "MessageChange",
     "MessageDelivery",
     "EventPut",
     "OutboxPut",
     "OutboxState",
     "Heard",
+    "ReplyGiven",
     "ReachSent",
     "ReplyUsed",
     "NativePut",
@@ -695,11 +716,13 @@ fn kind_of_write(write: &Write) -> &'static str {
         Write::ConversationPut(_) => "ConversationPut",
         Write::ContactPut(_) => "ContactPut",
         Write::MessagePut(_) => "MessagePut",
+        Write::MessageChange(_) => "MessageChange",
         Write::MessageDelivery { .. } => "MessageDelivery",
         Write::EventPut(_) => "EventPut",
         Write::OutboxPut(_) => "OutboxPut",
         Write::OutboxState { .. } => "OutboxState",
         Write::Heard { .. } => "Heard",
+        Write::ReplyGiven { .. } => "ReplyGiven",
         Write::ReachSent(_) => "ReachSent",
         Write::ReplyUsed(_) => "ReplyUsed",
         Write::NativePut(_) => "NativePut",

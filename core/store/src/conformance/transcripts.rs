@@ -2,8 +2,8 @@
 
 use tandem_domain::{
     conversation::{Conversation, RoutingState, Status},
-    message::Delivery,
-    store::{ConversationQuery, Store, Write},
+    message::{Content, Delivery},
+    store::{Change, Changed, ConversationQuery, Message, Store, Write},
 };
 
 use super::{
@@ -334,4 +334,36 @@ pub async fn a_message_is_found_by_its_client_id(backend: &dyn Backend) {
     assert_eq!(find(&thread, "c1").await, Some(line));
     assert_eq!(find(&thread, "c2").await, None);
     assert_eq!(find(&other, "c1").await, None);
+}
+
+pub async fn what_a_message_says_changes_alone(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let thread = Thread::new("a");
+    let line = thread.our_message(1, "c");
+    let changed = Message {
+        content: Content::text("better said"),
+        changed: Some(Changed {
+            how: Change::Edited,
+            at: at(5),
+        }),
+        ..line.clone()
+    };
+    let writes = vec![
+        Write::MessagePut(line.clone()),
+        Write::MessageDelivery {
+            id: line.id,
+            delivery: Delivery::Read,
+            code: None,
+        },
+        Write::MessageChange(Box::new(changed.clone())),
+        // Nobody's line.
+        Write::MessageChange(Box::new(thread.our_message(9, "d"))),
+    ];
+    thread.write(&*store, writes).await;
+    let lines = store.messages(&thread.workspace, thread.conversation, 0, 9);
+    let expected = Message {
+        delivery: Some(Delivery::Read),
+        ..changed
+    };
+    assert_eq!(lines.await.unwrap(), [expected]);
 }

@@ -58,6 +58,11 @@ pub const SQLITE: &[Migration] = &[
         name: "fetches",
         sql: include_str!("sqlite/0003_fetches.sql"),
     },
+    Migration {
+        version: 4,
+        name: "changes",
+        sql: include_str!("sqlite/0004_changes.sql"),
+    },
 ];
 
 /// What is left to apply of `known`, given what was applied, both ordered by version.

@@ -1,7 +1,7 @@
 //! What the edge of channels remembers: windows and reply contexts, native ids, parked receipts,
 //! media to be fetched, events that were not understood.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use tandem_domain::{
     AccountId, ConversationId, FileId, LaneId, MessageId, OutboxId, Timestamp, UnknownId,
     edge::{FetchRow, NativeRow, ParkedReceipt, Reach, UNKNOWN_KEPT, UnknownRow},
@@ -32,6 +32,29 @@ pub(super) fn heard(
          reply_used = iif(excluded.reply IS NULL, reply_used, 0)",
         params![w, key(lane.0), at.0, reply],
     )?;
+    release_held(conn, w, lane, at)
+}
+
+/// `reply` is the document of the new reply context. A lane nobody was heard in keeps its zero.
+pub(super) fn reply_given(
+    conn: &Connection,
+    w: i64,
+    lane: LaneId,
+    at: Timestamp,
+    reply: &str,
+) -> Result<(), Failure> {
+    run(
+        conn,
+        "INSERT INTO reaches (workspace, lane, heard_at, sent, reply, reply_used) \
+         VALUES (?1, ?2, 0, 0, ?3, 0) \
+         ON CONFLICT (workspace, lane) DO UPDATE SET reply = excluded.reply, reply_used = 0",
+        params![w, key(lane.0), reply],
+    )?;
+    release_held(conn, w, lane, at)
+}
+
+/// Rows held until the customer says something are due.
+fn release_held(conn: &Connection, w: i64, lane: LaneId, at: Timestamp) -> Result<(), Failure> {
     run(
         conn,
         "UPDATE outbox INDEXED BY outbox_lane \
@@ -250,19 +273,39 @@ pub(super) fn native(
         "SELECT message, lane, conversation, seq, more, at, outbox, also FROM natives \
          WHERE workspace = ?1 AND account = ?2 AND native = ?3",
         params![w, account.as_str(), native],
+        |row| native_of(row, account.clone(), native.to_owned()),
+    )
+}
+
+fn native_of(row: &Row<'_>, account: AccountId, native: String) -> Result<NativeRow, Failure> {
+    Ok(NativeRow {
+        account,
+        native,
+        outbox: OutboxId(uuid(row, 6)?),
+        message: MessageId(uuid(row, 0)?),
+        also: json_or_none(row, 7)?.unwrap_or_default(),
+        lane: LaneId(uuid(row, 1)?),
+        conversation: ConversationId(uuid(row, 2)?),
+        seq: count(row, 3)?,
+        more: row.get(4)?,
+        at: Timestamp(row.get(5)?),
+    })
+}
+
+pub(super) fn natives_of(
+    conn: &Connection,
+    w: i64,
+    message: MessageId,
+) -> Result<Vec<NativeRow>, Failure> {
+    list(
+        conn,
+        "SELECT message, lane, conversation, seq, more, at, outbox, also, account, native \
+         FROM natives INDEXED BY natives_message \
+         WHERE workspace = ?1 AND message = ?2 ORDER BY rowid",
+        params![w, key(message.0)],
         |row| {
-            Ok(NativeRow {
-                account: account.clone(),
-                native: native.to_owned(),
-                outbox: OutboxId(uuid(row, 6)?),
-                message: MessageId(uuid(row, 0)?),
-                also: json_or_none(row, 7)?.unwrap_or_default(),
-                lane: LaneId(uuid(row, 1)?),
-                conversation: ConversationId(uuid(row, 2)?),
-                seq: count(row, 3)?,
-                more: row.get(4)?,
-                at: Timestamp(row.get(5)?),
-            })
+            let (account, native): (String, String) = (row.get(8)?, row.get(9)?);
+            native_of(row, AccountId::new(&account), native)
         },
     )
 }

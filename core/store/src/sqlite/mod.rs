@@ -280,6 +280,15 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn natives_of(
+        &self,
+        workspace: &WorkspaceId,
+        message: MessageId,
+    ) -> Result<Vec<NativeRow>> {
+        self.point(workspace, move |conn, w| edge::natives_of(conn, w, message))
+            .await
+    }
+
     async fn parked(
         &self,
         workspace: &WorkspaceId,

@@ -8,8 +8,8 @@ use tandem_domain::{
     conversation::{RoutingState, Status},
     message::{Author, Content, Delivery},
     store::{
-        ActionRow, InboxRow, InboxState, Message, OutboxRow, OutboxState, TimerRow, Visibility,
-        Write,
+        ActionRow, Changed, InboxRow, InboxState, Message, OutboxRow, OutboxState, TimerRow,
+        Visibility, Write,
     },
 };
 use uuid::Uuid;
@@ -106,11 +106,8 @@ pub(super) fn document(write: &Write) -> Result<String, Failure> {
         Write::InboxPut(row) => serde_json::to_string(&row.event),
         Write::ConversationPut(row) => serde_json::to_string(row),
         Write::ContactPut(row) => serde_json::to_string(row),
-        Write::MessagePut(row) => serde_json::to_string(&Line {
-            author: &row.author,
-            content: &row.content,
-            visibility: row.visibility,
-        }),
+        Write::MessagePut(row) => serde_json::to_string(&Line::of(row)),
+        Write::MessageChange(row) => serde_json::to_string(&Line::of(row)),
         Write::EventPut(event) => serde_json::to_string(&event.data),
         Write::OutboxPut(row) => serde_json::to_string(&row.outbound),
         Write::FetchPut(row) => serde_json::to_string(row),
@@ -129,7 +126,8 @@ pub(super) fn document(write: &Write) -> Result<String, Failure> {
         Write::NativePut(row) => serde_json::to_string(&row.also),
         Write::Heard {
             reply: Some(reply), ..
-        } => serde_json::to_string(reply),
+        }
+        | Write::ReplyGiven { reply, .. } => serde_json::to_string(reply),
         Write::InboxDone(_)
         | Write::InboxDead { .. }
         | Write::LanePut(_)
@@ -162,6 +160,19 @@ struct Line<'a> {
     author: &'a Author,
     content: &'a Content,
     visibility: Visibility,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Changed>,
+}
+
+impl<'a> Line<'a> {
+    fn of(row: &'a Message) -> Self {
+        Self {
+            author: &row.author,
+            content: &row.content,
+            visibility: row.visibility,
+            changed: row.changed,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -169,6 +180,8 @@ struct StoredLine {
     author: Author,
     content: Content,
     visibility: Visibility,
+    #[serde(default)]
+    changed: Option<Changed>,
 }
 
 pub(super) const MESSAGE: &str = "m.id, m.conversation, m.lane, m.seq, m.client_id, m.delivery, m.delivery_code, m.created_at, m.body";
@@ -187,6 +200,7 @@ pub(super) fn message(row: &Row<'_>) -> Result<Message, Failure> {
         client_id: row.get(4)?,
         delivery: delivery.map(delivery_of).transpose()?,
         delivery_code: row.get(6)?,
+        changed: line.changed,
         created_at: Timestamp(row.get(7)?),
     })
 }

@@ -81,6 +81,13 @@ pub(super) fn apply(
                     });
                 message_put(conn, w, row, document, entry)?;
             }
+            Write::MessageChange(row) => {
+                run(
+                    conn,
+                    "UPDATE messages SET body = ?3 WHERE workspace = ?1 AND id = ?2",
+                    params![w, key(row.id.0), document],
+                )?;
+            }
             Write::MessageDelivery { id, delivery, code } => {
                 let rank = delivery_rank("delivery");
                 run(
@@ -105,6 +112,7 @@ pub(super) fn apply(
                 outbox::set_state(conn, w, *id, state, document)?;
             }
             Write::Heard { lane, at, .. } => edge::heard(conn, w, *lane, *at, document)?,
+            Write::ReplyGiven { lane, at, .. } => edge::reply_given(conn, w, *lane, *at, document)?,
             Write::ReachSent(lane) => edge::sent(conn, w, *lane)?,
             Write::ReplyUsed(lane) => edge::reply_used(conn, w, *lane)?,
             Write::NativePut(row) => edge::native_put(conn, w, row, document)?,
