@@ -239,6 +239,7 @@ async fn commit_unseen(State(inbox): State<Inbox>, _body: Bytes) -> StatusCode {
         ts: Timestamp(NOW),
         kind: InboundKind::Message,
         message_id: None,
+        album: None,
         parts: vec![Part::text("我的订单 12345678 在哪里？ Where is it?")],
         quote: None,
         mentions_me: false,

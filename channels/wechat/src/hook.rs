@@ -23,7 +23,7 @@ use crate::{
     channel::Shared,
     family::{MARGIN, PATIENCE},
     fields,
-    inbound::{self, Heard, Told},
+    inbound::{self, Told},
     menu, passive,
 };
 

@@ -212,6 +212,7 @@ impl Home {
             ts: Timestamp(0),
             kind: InboundKind::Message,
             message_id: None,
+            album: None,
             parts: vec![Part::text(text)],
             quote: None,
             mentions_me: false,

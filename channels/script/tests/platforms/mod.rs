@@ -186,7 +186,6 @@ impl Shipped {
             public_url: "https://help.example.test".parse().unwrap(),
             address: None,
             body_limit: 1 << 20,
-            link_key: vec![7; 32],
         };
         let host = Host {
             transport: Transport::system().unwrap(),
