@@ -62,16 +62,25 @@ pub const TARGETS: &[Target] = &[
     ("plugin_sdk", plugin_sdk),
 ];
 
-/// A flow file beside a sound pack.yaml.
+/// A flow file beside a sound pack.yaml; behind a record separator (1E) the contract of a plugin.
 pub fn flow_yaml(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let files = vec![
+    let text = String::from_utf8_lossy(bytes);
+    let mut parts = text.splitn(2, '\u{1e}').map(str::to_owned);
+    let mut files = vec![
         (
             "pack.yaml".to_owned(),
             "name: fuzz\nlocales: [en, zh]\n".to_owned(),
         ),
-        ("main.flow.yaml".to_owned(), text),
+        (
+            "main.flow.yaml".to_owned(),
+            parts.next().unwrap_or_default(),
+        ),
     ];
+    files.extend(
+        parts
+            .next()
+            .map(|text| ("plugins/parcel.json".to_owned(), text)),
+    );
     let loaded = tandem_flow::load::load_files(files);
     // An unusable pack says why.
     assert!(loaded.pack.is_some() || !loaded.diagnostics.is_empty());

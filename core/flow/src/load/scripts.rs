@@ -270,6 +270,13 @@ mod tests {
         vec![(plugin.to_owned(), Some(method.to_owned()))]
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_to_its_end(text in r#"(plugin|\.|call|\(|\)|"|'|`|\\|\[=*\[|\]=*\]|--|\{|\}|=|,|中|1.5|\n|\PC){0,40}"#) {
+            plugin_calls(&text);
+        }
+    }
+
     #[test]
     fn names_that_are_written_out_are_found() {
         let source = "local r, e = plugin.call(\"crm\", 'find.one', {mail = m, n = 3})";

@@ -117,6 +117,8 @@ fn step(depth: u32) -> BoxedStrategy<String> {
             "{http: shop.find, save: found, on_error: {404: [{set: {code: null}}], other: [{say: Not now.}]}}",
             "{http: shop.buy, effect: write, once_per: [code], with: {n: '{{ count }}'}}",
             "{lua: tidy.join, with: {a: '{{ count }}'}, save: outcome, on_error: [{say: No luck.}]}",
+            "{plugin: parcel.track, with: {n: '{{ code }}'}, save: found, on_error: {404: [{set: {code: null}}], other: [{say: Not now.}]}}",
+            "{plugin: parcel.book, effect: write, once_per: [code], retry: 1, timeout: 2s, with: {n: 3}}",
             "{answer: knowledge}",
             "{faq: delivery}",
             "{handoff: general, priority: '{{ name }}'}",
@@ -150,6 +152,9 @@ fn step(depth: u32) -> BoxedStrategy<String> {
     .boxed()
 }
 
+const PARCEL: &str = r#"{"name": "parcel", "version": "0.3.0", "methods": {
+  "action.track": {"params": {"type": "object"}}, "action.book": {"idempotent": true}}}"#;
+
 /// The files of a pack whose flows are called `alpha`, `beta` and `helper`.
 pub fn files() -> impl Strategy<Value = Vec<(String, String)>> {
     let steps = |most| prop::collection::vec(step(1), 1..most);
@@ -180,6 +185,7 @@ pub fn files() -> impl Strategy<Value = Vec<(String, String)>> {
             ("desk.yaml", DESK),
             ("connections.yaml", SHOP),
             ("tidy.luau", LUA),
+            ("plugins/parcel.json", PARCEL),
             ("knowledge/bulbs.md", ARTICLE),
             ("main.flow.yaml", text.as_str()),
         ]

@@ -3,15 +3,11 @@
 use std::{io::Write as _, path::PathBuf};
 
 use anyhow::{Context as _, bail};
-use serde::Deserialize as _;
 use tandem_domain::{
-    ConversationId, Locale, Value, WorkspaceId,
+    ConversationId, Locale, WorkspaceId,
     reading::{Reading, Target, Trainer as _},
 };
-use tandem_engine::{
-    actions::PluginCalled,
-    journal::{Entry, Steps},
-};
+use tandem_engine::journal::{Entry, Steps};
 use tandem_flow::step::Event;
 use tandem_understanding::{
     PhraseTrainer,
@@ -114,14 +110,6 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
                     }
                 }
             }
-            for (call, called) in entry.calls.iter().filter_map(plugin_call) {
-                writeln!(
-                    out,
-                    "    \x1b[2m{:<12}\x1b[0m {}",
-                    "plugin",
-                    told(lang, &call, &called)
-                )?;
-            }
             for line in &entry.trace {
                 let place = line.step.as_deref().unwrap_or("");
                 writeln!(
@@ -133,33 +121,6 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         }
         Ok(End::Well)
     })
-}
-
-/// A call of a plugin among what an action asked of the outside: its name, and how it went.
-fn plugin_call(line: &Value) -> Option<(String, PluginCalled)> {
-    if line.get("name")?.as_str()? != "plugin.call" {
-        return None;
-    }
-    let args = line.get("args")?;
-    let name = |key: &str| Some(args.get(key)?.as_str()?.to_owned());
-    let call = format!("{}.{}", name("plugin")?, name("method")?);
-    // A script's call that its deadline cut short never came back.
-    let called = PluginCalled::deserialize(line).unwrap_or_else(|_| PluginCalled::cut_short());
-    Some((call, called))
-}
-
-/// `parcel.track 0.3.0: ok, 12 ms`
-fn told(lang: Lang, call: &str, called: &PluginCalled) -> String {
-    let version = called.version.as_ref().map(|v| format!(" {v}"));
-    format!(
-        "{call}{}: {}{}",
-        version.unwrap_or_default(),
-        called.outcome,
-        lang.pick(
-            format!(", {} ms", called.ms),
-            format!("，{} 毫秒", called.ms)
-        ),
-    )
 }
 
 /// Reads one message by a pack and says why it is read so.
@@ -297,38 +258,5 @@ fn shorten(text: &str) -> String {
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn line(line: &Value) -> Option<String> {
-        plugin_call(line).map(|(call, called)| told(Lang::En, &call, &called))
-    }
-
-    #[test]
-    fn calls_of_plugins_are_told_with_version_time_and_outcome() {
-        let step = json!({"name": "plugin.call", "args": {"plugin": "parcel", "method": "track"},
-            "version": "0.3.0", "ms": 12, "outcome": "ok"});
-        assert_eq!(
-            line(&step).as_deref(),
-            Some("parcel.track 0.3.0: ok, 12 ms")
-        );
-        let script = json!({"ordinal": 1, "name": "plugin.call",
-            "args": {"plugin": "parcel", "method": "track", "args": {}},
-            "result": {"Err": {"code": "unavailable", "message": ""}},
-            "ms": 310, "outcome": "unavailable"});
-        let told = "parcel.track: unavailable, 310 ms";
-        assert_eq!(line(&script).as_deref(), Some(told));
-        let cut = json!({"name": "plugin.call", "args": {"plugin": "a", "method": "b"}});
-        assert!(line(&cut).unwrap().starts_with("a.b: unknown"));
-        assert_eq!(
-            line(&json!({"name": "store.get", "args": {"key": "k"}})),
-            None
-        );
     }
 }

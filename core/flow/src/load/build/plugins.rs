@@ -11,7 +11,7 @@ use super::{
     flows::Draft,
 };
 use crate::{
-    contract::{self, Fault, Given, Kind, Method, faults},
+    contract::{self, Contract, Fault, Given, Kind, Method, faults},
     diagnostic::{Place, Words, suggest, words},
     model::{Arg, Args, PluginStep, Span, StepKind, StepRef},
 };
@@ -105,15 +105,13 @@ impl Build<'_> {
             .then(|| (plugin.to_owned(), method.to_owned()))
     }
 
-    /// Reports a plugin without a contract, or a method that its contract has not.
-    fn known_method(&mut self, plugin: (&str, Place), method: (&str, Place)) -> bool {
-        let (name, at) = plugin;
-        let Some(contract) = self.names.contracts.get(name) else {
+    /// Reports a plugin without a contract.
+    fn known_plugin(&mut self, name: &str, at: Place) -> Option<&Contract> {
+        if !self.names.contracts.contains_key(name) {
             // A contract that cannot be read has been told of already.
             if !self.names.bad_contracts.contains(name) {
                 let known: Vec<&str> = self.names.contracts.keys().map(String::as_str).collect();
-                let near = crate::diagnostic::nearest(name, known);
-                let hint = no_contract(name, near);
+                let hint = no_contract(name, crate::diagnostic::nearest(name, known));
                 self.problems.error(
                     "unknown-plugin",
                     at,
@@ -124,6 +122,14 @@ impl Build<'_> {
                     hint,
                 );
             }
+            return None;
+        }
+        self.names.contracts.get(name)
+    }
+
+    /// Reports a plugin without a contract, or a method that its contract has not.
+    fn known_method(&mut self, (name, at): (&str, Place), method: (&str, Place)) -> bool {
+        let Some(contract) = self.known_plugin(name, at) else {
             return false;
         };
         let (method, at) = method;
@@ -139,7 +145,7 @@ impl Build<'_> {
                 format!("`{name}` 没有供流程调用的方法"),
             ),
         );
-        let version = &contract.version;
+        let version = contract.version.clone();
         let mut at = at;
         at.len = u32::try_from(method.chars().count()).unwrap_or(1);
         self.problems.error(
@@ -298,17 +304,7 @@ impl Build<'_> {
                 Some(method) => {
                     self.known_method((&plugin.0, at_of(&plugin)), (&method.0, at_of(method)))
                 }
-                None => {
-                    // Only the plugin is known: some method of it will do.
-                    let any = self.names.contracts.get(&plugin.0);
-                    let any = any.and_then(|c| c.methods.keys().next().cloned());
-                    match any {
-                        Some(_) => true,
-                        None => {
-                            self.known_method((&plugin.0, at_of(&plugin)), ("", at_of(&plugin)))
-                        }
-                    }
-                }
+                None => self.known_plugin(&plugin.0, at_of(&plugin)).is_some(),
             };
             let (Some(method), Some(args), true) = (method, args, known) else {
                 continue;
