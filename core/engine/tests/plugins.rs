@@ -88,7 +88,7 @@ return carrier
 
 const CONTRACT: &str = r#"{"name": "parcel", "version": "0.3.0", "methods": {
   "action.track": {"params": {"type": "object", "required": ["number"]}},
-  "action.book": {}, "action.change": {"idempotent": true}}}"#;
+  "action.book": {}, "action.change": {"idempotent": true, "timeout_ms": 2000}}}"#;
 
 /// What the plugin does with a call.
 enum Deed {
@@ -261,12 +261,27 @@ impl Home {
         waited.expect("the bot says something")
     }
 
-    /// The calls that the journal tells of.
-    async fn journal(&self) -> Vec<Value> {
+    async fn entries(&self) -> Vec<Entry> {
         let id = self.conversation().await;
         let rows = self.store.journal(&self.account.workspace, id).await;
-        let entries = rows.unwrap().iter().map(Entry::read).collect::<Vec<_>>();
-        entries.into_iter().flat_map(|e| e.unwrap().calls).collect()
+        let rows = rows.unwrap();
+        rows.iter().map(|row| Entry::read(row).unwrap()).collect()
+    }
+
+    /// The calls that the journal tells of.
+    async fn journal(&self) -> Vec<Value> {
+        let entries = self.entries().await.into_iter();
+        entries.flat_map(|entry| entry.calls).collect()
+    }
+
+    /// What the trace says of plugins.
+    async fn traced(&self) -> Vec<String> {
+        let entries = self.entries().await.into_iter();
+        let lines = entries.flat_map(|entry| entry.trace);
+        lines
+            .filter(|line| line.kind == "plugin")
+            .map(|line| line.text)
+            .collect()
     }
 
     fn seen(&self) -> Vec<(String, Value, Meta)> {
@@ -294,7 +309,11 @@ async fn a_result_goes_on_and_the_journal_tells_which_how_and_how_long() {
     );
     assert_eq!(meta.timeout_ms, 1000);
     let mut line = home.journal().await.remove(0);
-    assert!(line["ms"].take().is_u64());
+    let ms = line["ms"].take();
+    assert_eq!(
+        home.traced().await,
+        [format!("parcel.track 0.3.0: ok, {ms} ms")]
+    );
     assert_eq!(
         line,
         json!({"name": "plugin.call", "args": {"plugin": "parcel", "method": "track"},
@@ -339,6 +358,9 @@ async fn a_write_has_a_key_only_where_the_method_knows_keys() {
     assert_eq!(home.say("pick it up").await, ["Not booked."]);
     assert_eq!(home.say("another day please").await, ["Changed."]);
     assert!(home.seen().iter().all(|(.., meta)| meta.write));
+    // The step does not say how long it may take; the second method does.
+    let times: Vec<u64> = home.seen().iter().map(|(.., m)| m.timeout_ms).collect();
+    assert_eq!(times, [10_000, 2000]);
     let keys: Vec<bool> = home.keys().iter().map(Option::is_some).collect();
     assert_eq!(keys, [false, true]);
 }
@@ -413,4 +435,6 @@ async fn a_script_asks_plugins_and_asks_the_same_again_after_a_crash() {
         ]
     );
     assert_eq!(lines[1]["args"]["args"], json!({"number": "PF-1001"}));
+    let traced = home.traced().await;
+    assert!(traced[0].starts_with("parcel.book 0.3.0: full, ") && traced.len() == 2);
 }

@@ -3,7 +3,7 @@
 
 pub mod http;
 pub mod lua;
-mod plugins;
+pub(crate) mod plugins;
 mod runner;
 
 use std::time::Duration;
@@ -14,7 +14,6 @@ use tandem_domain::{
     store::{ActionRow, Commit, Guard, OnceRow, Outcome, StoreError, Write},
 };
 
-pub use plugins::PluginCalled;
 pub use runner::{NoPlugins, Runner, Tools};
 use tokio::time::{Instant, timeout_at};
 
@@ -103,7 +102,7 @@ impl Engine {
                     let result = Err(ActionError::new(code, "no answer in time"));
                     let calls = match &row.request {
                         Request::Plugin { plugin, method, .. } => {
-                            vec![PluginCalled::new(begun, &result).line(plugin, method)]
+                            vec![plugins::PluginCalled::new(begun, &result).line(plugin, method)]
                         }
                         _ => Vec::new(),
                     };

@@ -5,12 +5,15 @@ use tandem_domain::{
     Value,
     action::{Action, ActionError, Meta, Request},
 };
-use tandem_flow::model::Pack;
+use tandem_flow::{model::Pack, step::TraceLine};
 use tokio::time::Instant;
+
+/// What a script calls it, and the journal.
+const NAME: &str = "plugin.call";
 
 /// How a call of a plugin went, for `trace`. It holds nothing of what was handed over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PluginCalled {
+pub(super) struct PluginCalled {
     /// Of the contract in the pack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
@@ -32,20 +35,10 @@ impl PluginCalled {
         }
     }
 
-    /// Of a call whose run ended before it came back.
-    #[must_use]
-    pub fn cut_short() -> Self {
-        Self {
-            version: None,
-            ms: 0,
-            outcome: ActionError::UNKNOWN.to_owned(),
-        }
-    }
-
     /// The line of a `plugin:` step, in the form that a script's calls have.
     pub(super) fn line(&self, plugin: &str, method: &str) -> Value {
         let mut line = serde_json::json!({
-            "name": "plugin.call",
+            "name": NAME,
             "args": {"plugin": plugin, "method": method},
         });
         self.add_to(&mut line);
@@ -60,6 +53,28 @@ impl PluginCalled {
             line.extend(fields);
         }
     }
+}
+
+/// What the trace says of a line: `parcel.track 0.3.0: ok, 12 ms`; nothing where it is no call of a
+/// plugin.
+pub(crate) fn traced(line: &Value) -> Option<TraceLine> {
+    if line.get("name")?.as_str()? != NAME {
+        return None;
+    }
+    let name = |key: &str| line.get("args")?.get(key)?.as_str();
+    let (plugin, method) = (name("plugin")?, name("method")?);
+    let how = match PluginCalled::deserialize(line) {
+        Ok(called) => {
+            let version = called.version.map(|v| format!(" {v}")).unwrap_or_default();
+            format!("{version}: {}, {} ms", called.outcome, called.ms)
+        }
+        Err(_) => ": the script's time was over before it answered".to_owned(),
+    };
+    Some(TraceLine {
+        kind: "plugin".to_owned(),
+        text: format!("{plugin}.{method}{how}"),
+        step: None,
+    })
 }
 
 /// Calls a plugin. Its attempts and its time are the callee's business, by `meta`.
@@ -81,4 +96,39 @@ pub(super) async fn call(
         ..PluginCalled::new(begun, &result)
     };
     (result, called)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(line: &Value) -> Option<String> {
+        traced(line).map(|line| line.text)
+    }
+
+    #[test]
+    fn calls_of_plugins_are_told_with_version_time_and_outcome() {
+        let step = json!({"name": "plugin.call", "args": {"plugin": "parcel", "method": "track"},
+            "version": "0.3.0", "ms": 12, "outcome": "ok"});
+        assert_eq!(
+            told(&step).as_deref(),
+            Some("parcel.track 0.3.0: ok, 12 ms")
+        );
+        let script = json!({"ordinal": 1, "name": "plugin.call",
+            "args": {"plugin": "parcel", "method": "track", "args": {}},
+            "result": {"Err": {"code": "away", "message": ""}}, "ms": 310, "outcome": "away"});
+        assert_eq!(told(&script).as_deref(), Some("parcel.track: away, 310 ms"));
+        let cut = json!({"name": "plugin.call", "args": {"plugin": "a", "method": "b"}});
+        assert!(told(&cut).unwrap().starts_with("a.b: "));
+        assert_eq!(
+            told(&json!({"name": "store.get", "args": {"key": "k"}})),
+            None
+        );
+        assert_eq!(
+            told(&json!({"name": "plugin.call", "args": {"plugin": 1}})),
+            None
+        );
+    }
 }

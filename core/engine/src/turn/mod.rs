@@ -39,6 +39,7 @@ use self::{
     seen::Seen,
 };
 use crate::{
+    actions,
     draft::{self, Draft},
     engine::{Engine, Site},
     journal::{self, Entry, Steps},
@@ -351,16 +352,18 @@ impl Engine {
             lane.private.insert(name, value);
         }
         if let Some(worked) = steps.pop() {
+            let calls = match cause {
+                Cause::ActionDone { ran, .. } => ran.calls.clone(),
+                _ => Vec::new(),
+            };
+            let plugins = calls.iter().filter_map(actions::plugins::traced);
             let entry = Entry {
                 cause: cause.name(),
                 now,
                 pack: worked.pack,
                 steps: Steps::keep(worked.steps, self.journal_key(&lane).as_ref()),
-                calls: match cause {
-                    Cause::ActionDone { ran, .. } => ran.calls.clone(),
-                    _ => Vec::new(),
-                },
-                trace: worked.trace,
+                trace: plugins.chain(worked.trace).collect(),
+                calls,
             };
             commit.writes.push(Write::JournalPut(JournalRow {
                 lane: cell.id,
