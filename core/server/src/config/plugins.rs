@@ -197,7 +197,9 @@ fn found(word: &str, folders: &[PathBuf]) -> Option<PathBuf> {
         return (inside && path.is_file()).then(|| path.to_owned());
     }
     let mut places = folders.iter().map(|folder| folder.join(path));
-    places.find(|place| place.is_file())
+    let found = places.find(|place| place.is_file())?;
+    // It runs in the folder of its file, from where a way from here would lead elsewhere.
+    std::path::absolute(found).ok()
 }
 
 /// Where a reference says that its secret is kept.
@@ -440,6 +442,8 @@ plugins:
             placed(Path::new("c.so"), &config.plugin_folders),
             first.join("c.so")
         );
+        let here = found("Cargo.toml", &[PathBuf::from(".")]);
+        assert!(here.unwrap().is_absolute());
         let gone = Environment::default();
         assert!(config.plugins["parcel"].host("parcel", &[], &gone).is_err());
     }

@@ -162,16 +162,14 @@ impl PluginSet {
         services: Arc<PluginServices>,
     ) -> anyhow::Result<Arc<Self>> {
         let private = config.data_dir.join("plugins");
+        sweep(&private);
         let host = HostConfig {
             folders: config.plugin_folders.clone(),
-            private: private.clone(),
+            private,
             probe: probe(),
             limits: Limits::default(),
         };
-        let host = Plugins::new(host, services.clone())
-            .map_err(|refusal| anyhow::anyhow!(refusal))
-            .context("copies of plugins cannot be kept")?;
-        sweep(&private);
+        let host = Plugins::new(host, services.clone()).map_err(|refusal| anyhow::anyhow!(refusal));
         let entries = config.plugins.iter().map(|(name, settings)| {
             let entry = Entry {
                 settings: settings.clone(),
@@ -186,7 +184,7 @@ impl PluginSet {
             (name.clone(), entry)
         });
         let set = Arc::new(Self {
-            host: Arc::new(host),
+            host: Arc::new(host.context("copies of plugins cannot be kept")?),
             services,
             entries: entries.collect(),
             folders: config.plugin_folders.clone(),
@@ -457,15 +455,22 @@ impl PluginSet {
     }
 }
 
-/// Copies that a server which was killed left behind. Nobody else has this data folder now.
+/// Removes copies that a server which was killed left behind. Nobody else has this data folder now.
 fn sweep(private: &Path) {
     for left in std::fs::read_dir(private).into_iter().flatten().flatten() {
-        let path = left.path();
-        if path.extension().is_some_and(|ending| ending == "so") {
+        if left.file_name().to_str().is_some_and(is_copy) {
             // One that stays takes room, and nothing else.
-            let _ = std::fs::remove_file(path);
+            let _ = std::fs::remove_file(left.path());
         }
     }
+}
+
+/// Whether a file is called as the host calls its copies, `PROCESS-NUMBER.so`, and nothing of
+/// anybody else's.
+fn is_copy(name: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let parts = name.strip_suffix(".so").and_then(|stem| stem.split_once('-'));
+    parts.is_some_and(|(process, count)| number(process) && number(count))
 }
 
 impl Entry {
@@ -476,4 +481,22 @@ impl Entry {
 
 fn said(refusal: &Refusal) -> Words {
     words(refusal.to_string(), refusal.zh())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_copies_of_the_host_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["123-0.so", "libparcel.so", "a-1.so", "1-2.txt", "-1.so"];
+        for name in names {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        sweep(folder.path());
+        let left = names.map(|name| folder.path().join(name).exists());
+        assert_eq!(left, [false, true, true, true, true]);
+        sweep(&folder.path().join("none"));
+    }
 }
