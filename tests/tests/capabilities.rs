@@ -61,7 +61,7 @@ const EN: Words = Words {
     links: "links",
     templates: "then templates",
     messages: "messages",
-    brief: "; {span}, {quota} messages after an event that is none",
+    brief: "; {span}, at most {quota}, after an event that is none",
     second: "/s",
     seconds: "s",
     hours: "h",

@@ -180,7 +180,9 @@ impl WechatChannel {
             .call("/cgi-bin/kf/service_state/get", &who, Effect::None)
             .await?;
         let held = match state.get("service_state").and_then(Value::as_i64) {
-            Some(2) => "the conversation waits for a person at WeCom; it can be ended there",
+            Some(2) if self.0.settings.handoff_to.is_some() => {
+                "the conversation waits for a person at WeCom; it can be ended there"
+            }
             Some(3) => "a person at WeCom has the conversation; it can be ended there",
             Some(4) => "the conversation has ended; the customer has to write first",
             _ => {
