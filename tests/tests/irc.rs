@@ -397,8 +397,31 @@ fn a_misspelt_setting_of_an_account_is_told_with_its_line() {
     let line = config.lines().position(|l| l.contains("chanels")).unwrap() + 1;
     assert!(said.contains(&format!("tandem.yaml:{line}:")), "{said}");
     let good = config.replace("chanels", "channels");
-    fs::write(folder.path().join("tandem.yaml"), good).unwrap();
-    let checked = command::run(TANDEM, &["check", "tandem.yaml"], folder.path());
-    let said = out(&checked) + &command::err(&checked);
-    assert!(checked.status.success(), "{said}");
+    let check = |config: &str| {
+        fs::write(folder.path().join("tandem.yaml"), config).unwrap();
+        let checked = command::run(TANDEM, &["check", "tandem.yaml"], folder.path());
+        let said = out(&checked) + &command::err(&checked);
+        (checked.status.success(), said)
+    };
+    let (well, said) = check(&good);
+    assert!(well, "{said}");
+    for (from, to, wrong) in [
+        ("plugin: irc", "plugin: irk", "there is no such plugin"),
+        (
+            "plugin: irc",
+            "plugin: irc\n    file: a.luau",
+            "either a `file` or a `plugin`",
+        ),
+        ("kinds: [channel]", "kinds: [action]", "do not allow"),
+        ("nick: shopbot", "nick: shop bot", "does not match"),
+        (
+            "nick: shopbot",
+            "nick: shopbot\n        sasl: hunter2",
+            "never written here",
+        ),
+    ] {
+        let (well, said) = check(&good.replace(from, to));
+        assert!(!well && said.contains(wrong), "{to}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }

@@ -553,6 +553,7 @@ fn a_template_is_words_where_templates_are_unknown() {
     caps.window = Some(Window {
         secs: 60,
         quota: None,
+        brief: None,
         outside: Outside::Template,
     });
     assert_eq!(render(&content, &caps, &no_link).sends[0], content);

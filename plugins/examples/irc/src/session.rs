@@ -37,6 +37,8 @@ const GREETING: Duration = Duration::from_secs(60);
 const WRITE: Duration = Duration::from_secs(15);
 /// How long the server may take to let us go.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a message may take until the server confirms it.
+const CONFIRM: Duration = Duration::from_secs(60);
 /// Silence after which we ask, and after which the connection is taken for dead.
 const QUIET: Duration = Duration::from_secs(60);
 const DEAD: Duration = Duration::from_secs(150);
@@ -91,6 +93,8 @@ struct Current {
     lines: VecDeque<String>,
     token: String,
     asked: bool,
+    /// How long the server may take to confirm it.
+    until: Instant,
 }
 
 /// What a line is to whoever waits.
@@ -127,6 +131,10 @@ pub struct Ends {
 async fn stopped(mut stop: watch::Receiver<bool>) {
     // Whoever could tell us is gone, too.
     let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    tokio::time::sleep_until(at.unwrap_or_else(Instant::now).into()).await;
 }
 
 fn lost(why: impl std::fmt::Display) -> Error {
@@ -346,16 +354,29 @@ impl<W: Wire> Session<W> {
     async fn talk_on(&mut self, ends: &mut Ends) -> Result<(), Error> {
         let mut current: Option<Current> = None;
         let mut clock = tokio::time::interval(QUIET / 2);
+        let mut leave_at: Option<Instant> = None;
         loop {
             let due = current.as_ref().filter(|current| !current.asked);
             let due = due.map(|_| self.pace.free_at());
             let idle = current.is_none();
+            if idle && leave_at.is_some() {
+                // It goes well or the server is gone already.
+                let _ = timeout(FAREWELL, self.leave(&ends.events)).await;
+                return Ok(());
+            }
+            let patience = current.as_ref().map(|current| current.until);
+            let patience = patience.map(|until| leave_at.map_or(until, |at| at.min(until)));
             tokio::select! {
-                // A message that was begun is brought to its end first.
-                () = stopped(ends.stop.clone()), if idle => {
-                    // It goes well or the server is gone already.
-                    let _ = timeout(FAREWELL, self.leave(&ends.events)).await;
-                    return Ok(());
+                // A message that was begun is brought to its end first, where the server lets it.
+                () = stopped(ends.stop.clone()), if leave_at.is_none() => {
+                    leave_at = Some(Instant::now() + FAREWELL);
+                }
+                () = sleep_until(patience), if patience.is_some() => {
+                    // Its sender learns that nobody knows.
+                    current = None;
+                    if leave_at.is_none() {
+                        return Err(lost("the server does not confirm a message"));
+                    }
                 }
                 line = self.read() => {
                     let line = line?;
@@ -374,13 +395,13 @@ impl<W: Wire> Session<W> {
                         Meant::Nothing => {}
                     }
                 }
-                Some(job) = ends.jobs.recv(), if idle => {
+                Some(job) = ends.jobs.recv(), if idle && leave_at.is_none() => {
                     if job.done.is_closed() {
                         continue;
                     }
                     current = self.begin(job);
                 }
-                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                () = sleep_until(due), if due.is_some() => {
                     self.write_next(&mut current).await?;
                 }
                 _ = clock.tick() => self.look_after().await?,
@@ -423,6 +444,7 @@ impl<W: Wire> Session<W> {
             lines,
             token,
             asked: false,
+            until: Instant::now() + CONFIRM,
         })
     }
 
