@@ -58,7 +58,7 @@ pub struct Meta {
 #[error("{code}: {message}")]
 pub struct ActionError {
     /// What `on_error` chooses by: an HTTP status (`404`), or `timeout`, `unavailable`,
-    /// `refused`, `too_large`, `bad_response`, `script`, `unknown`.
+    /// `refused`, `too_large`, `bad_response`, `script`, `unknown`, or a plugin's own.
     pub code: String,
     pub message: String,
 }

@@ -50,12 +50,6 @@ pub struct Method {
     pub idempotent: bool,
 }
 
-/// The path of a plugin's contract in a pack: `plugins/parcel.json`.
-#[must_use]
-pub fn path(plugin: &str) -> String {
-    format!("{FOLDER}{plugin}.json")
-}
-
 /// The plugin whose contract a file of a pack is.
 pub(crate) fn of_path(path: &str) -> Option<&str> {
     let name = path.strip_prefix(FOLDER)?.strip_suffix(".json")?;

@@ -23,11 +23,6 @@ impl Schema {
         Self(schema)
     }
 
-    #[must_use]
-    pub fn value(&self) -> &Value {
-        &self.0
-    }
-
     /// The fields of the object it describes, where it describes one and names its fields. A field
     /// that no `properties` names may still come where the schema says nothing against it; it is
     /// not promised.
