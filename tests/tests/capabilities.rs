@@ -248,6 +248,20 @@ impl Words {
     }
 }
 
+/// Each channel's own test writes its lines; here is only looked whether one is missing.
+#[test]
+fn every_channel_was_put_to_the_suites() {
+    for page in ["conformance.md", "conformance.zh.md"] {
+        let page = std::fs::read_to_string(root().join("docs/channels").join(page)).unwrap();
+        for (name, _) in Kinds::shipped().capabilities() {
+            let lines = page.lines();
+            let lines = lines.filter(|line| line.starts_with(&format!("| [{name}](")));
+            assert_eq!(lines.count(), 2, "{name}: the way in and the way out");
+        }
+        assert!(page.contains("\n| web | ✓ |"));
+    }
+}
+
 #[test]
 fn the_table_of_capabilities_is_what_the_channels_say() {
     for words in [EN, ZH] {

@@ -5,6 +5,9 @@
 //! `channels/script/sdk/requirements.txt` installed, `python3` otherwise.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../channels/script/tests/platforms/mod.rs"]
+mod platforms;
+
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
@@ -15,8 +18,11 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tandem_channel_discord::DiscordChannel;
+use platforms::{PLATFORMS, Shipped};
 use tandem_channel_kit::{
-    Channel as _, Inbox, fake,
+    Channel as _, Inbox,
+    conformance::{self, sending::Outgoing},
+    fake::{self, platform::FarPlatform},
     kind::{self, Secret},
 };
 use tandem_channel_script::{
@@ -27,7 +33,10 @@ use tandem_channel_script::{
     version::Version,
 };
 use tandem_channel_wechat::{Family, Settings, WechatChannel, fields, sealed::Seal};
-use tandem_domain::Timestamp;
+use tandem_domain::{
+    Timestamp,
+    message::{Content, ReplyUse},
+};
 use tandem_lua::Runner;
 use tandem_net::Transport;
 use tandem_tests::{require, root};
@@ -234,6 +243,59 @@ async fn a_platform_that_tries_the_address_gets_its_answer() {
         }
     }
     assert!(tried >= 6, "{tried}");
+}
+
+#[tokio::test]
+async fn what_is_sent_the_sdks_know_field_by_field() {
+    let Some(mut judge) = Judge::start() else {
+        require::skip(
+            "sdk",
+            "an SDK of channels/script/sdk/requirements.txt is missing",
+        );
+        return;
+    };
+    let judged = PLATFORMS
+        .into_iter()
+        .filter(|platform| matches!(platform.name, "line" | "slack"));
+    for platform in judged {
+        let (name, outward) = (platform.name, &platform.outward);
+        let far = FarPlatform::start().await.unwrap();
+        far.on("*", |_| (outward.taken)());
+        let subject = Shipped::open(platform).await;
+        let channel = Outgoing::channel(&subject, &far).await;
+        let account = fake::account(name, "a");
+        let all = conformance::check(channel.clone(), &account, outward.conversation);
+        assert_eq!(all.await, Ok(()), "{name}");
+        // In answer to a message LINE is spoken to elsewhere.
+        let mut answer = subject.outbound(Content::text("hi"));
+        answer.reply_context = Some(ReplyUse {
+            token: "r".to_owned(),
+            number: 1,
+        });
+        channel.send(&answer).await.unwrap();
+
+        let mut ask = |path: &str, sent: &Value| {
+            let call = json!({"url": format!("{}{path}", outward.address), "json": sent});
+            let ask = json!({"op": "judge", "platform": name, "call": call});
+            judge.ask(&ask).unwrap()
+        };
+        let calls = far.calls();
+        assert!(calls.len() > 8, "{name}: {}", calls.len());
+        let mut refused = 0;
+        for call in calls {
+            let mut sent = call.json();
+            let told = ask(&call.path, &sent);
+            assert_eq!(told["ok"], true, "{name}: {told} {sent}");
+            // What is in the message is really looked at.
+            for list in ["/messages/0", "/blocks/0"] {
+                if let Some(item) = sent.pointer_mut(list) {
+                    item["type"] = json!("telepathy");
+                    refused += usize::from(ask(&call.path, &sent)["ok"] == false);
+                }
+            }
+        }
+        assert!(refused > 3, "{name}: {refused}");
+    }
 }
 
 /// What wechatpy calls the channels of the family, and what it is told of an account.
