@@ -16,9 +16,9 @@ use std::{
 
 use axum::{Router, body::Body};
 use bytes::Bytes;
+use platforms::{PLATFORMS, Shipped};
 use serde_json::{Value, json};
 use tandem_channel_discord::DiscordChannel;
-use platforms::{PLATFORMS, Shipped};
 use tandem_channel_kit::{
     Channel as _, Inbox,
     conformance::{self, sending::Outgoing},

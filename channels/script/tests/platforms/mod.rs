@@ -69,6 +69,9 @@ pub struct Inward {
     pub patience: u64,
 }
 
+/// Gives out a token.
+pub type Give = fn(&str) -> Reply;
+
 /// What it takes.
 pub struct Outward {
     /// Its address, as it stands in the file or its settings.
@@ -84,7 +87,7 @@ pub struct Outward {
     pub refused: fn() -> Reply,
     pub unauthorized: fn() -> Reply,
     /// Where tokens are had, and how one is given out.
-    pub token: Option<(&'static str, fn(&str) -> Reply)>,
+    pub token: Option<(&'static str, Give)>,
     /// The header that holds the token, and what stands before it.
     pub bearer: (&'static str, &'static str),
 }
