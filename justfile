@@ -30,6 +30,10 @@ fuzz seconds="600":
     cd tests/fuzz && export ASAN_OPTIONS=detect_odr_violation=0 && for target in $(cargo fuzz list --fuzz-dir .); do \
         cargo fuzz run --fuzz-dir . "$target" -- -max_total_time={{seconds}} -timeout=10 -rss_limit_mb=4096 || exit 1; done
 
+# Plugins' tests under miri, sanitizers and valgrind.
+sanitize what="all":
+    bash tests/plugins/sanitize.sh {{what}}
+
 # Starts the demo.
 demo:
     cargo run --release

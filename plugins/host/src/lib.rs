@@ -11,7 +11,7 @@
 //! 2. [`elf`] – the copy is read: architecture, segments, the symbol, magic and version;
 //! 3. [`probe`] – a child process loads it and tells its manifest;
 //! 4. [`library`] – it is loaded, never to be unloaded; the one module with `unsafe`;
-//! 5. [`schema`] – its configuration against its own schema, then `create`.
+//! 5. [`schema`], `cost` – its configuration against its own schema, then `create`.
 //!
 //! Calling:
 //!
@@ -27,6 +27,7 @@
 
 pub mod channel;
 pub mod config;
+mod cost;
 pub mod elf;
 pub mod error;
 pub mod file;

@@ -7,7 +7,10 @@ use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tandem_plugin_sdk::wire::Manifest;
 
-use crate::Refusal;
+use crate::{
+    Refusal,
+    cost::{self, Looks},
+};
 
 /// All schemas of a plugin's methods.
 #[derive(Debug, Default)]
@@ -17,20 +20,30 @@ pub struct Schemas {
 
 #[derive(Debug, Default)]
 struct Method {
-    params: Option<Validator>,
-    result: Option<Validator>,
+    params: Option<Compiled>,
+    result: Option<Compiled>,
+}
+
+#[derive(Debug)]
+struct Compiled {
+    validator: Validator,
+    /// See [`cost`].
+    cost: u64,
 }
 
 impl Schemas {
     /// Compiles what the manifest declares.
     ///
     /// # Errors
-    /// When something is no JSON Schema.
+    /// When something is no JSON Schema, or one that may be at work without end.
     pub fn of(manifest: &Manifest) -> Result<Self, Refusal> {
         let mut methods = BTreeMap::new();
+        let mut looks = Looks::default();
         for (name, spec) in &manifest.methods {
-            let one = |what: &str, schema: &Option<Value>| {
-                let compiled = schema.as_ref().map(|schema| compile(name, what, schema));
+            let mut one = |what: &str, schema: &Option<Value>| {
+                let compiled = schema
+                    .as_ref()
+                    .map(|schema| compile(name, what, schema, &mut looks));
                 compiled.transpose()
             };
             let method = Method {
@@ -65,8 +78,14 @@ pub fn check_config(manifest: &Manifest, config: &Value) -> Result<(), Refusal> 
     let Some(schema) = &manifest.config else {
         return Ok(());
     };
-    let schema = compile("config", "", schema)?;
-    match schema.validate(config) {
+    let schema = compile("config", "", schema, &mut Looks::default())?;
+    if !cost::allows(schema.cost, config) {
+        return Err(Refusal::Config {
+            place: String::new(),
+            why: TOO_MUCH.to_owned(),
+        });
+    }
+    match schema.validator.validate(config) {
         Ok(()) => Ok(()),
         Err(error) => Err(Refusal::Config {
             place: error.instance_path().to_string(),
@@ -102,9 +121,16 @@ pub fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>, Refus
     let Some(schema) = &manifest.config else {
         return Ok(Vec::new());
     };
-    let schema = compile("config", "", schema)?;
+    let schema = compile("config", "", schema, &mut Looks::default())?;
+    if !cost::allows(schema.cost, config) {
+        let what = Mismatch::Other(TOO_MUCH.to_owned());
+        return Ok(vec![Misfit {
+            path: Vec::new(),
+            what,
+        }]);
+    }
     let mut found = Vec::new();
-    for error in schema.iter_errors(config).take(MISFITS) {
+    for error in schema.validator.iter_errors(config).take(MISFITS) {
         let pointer = error.instance_path().as_str();
         let path: Vec<String> = pointer
             .split('/')
@@ -135,16 +161,24 @@ pub fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>, Refus
 /// Misfits told at once.
 const MISFITS: usize = 50;
 
-fn compile(name: &str, what: &str, schema: &Value) -> Result<Validator, Refusal> {
-    jsonschema::validator_for(schema).map_err(|why| Refusal::Schema {
+const TOO_MUCH: &str = "it is too large for a schema as intricate as this";
+
+fn compile(name: &str, what: &str, schema: &Value, looks: &mut Looks) -> Result<Compiled, Refusal> {
+    let refused = |why: &str| Refusal::Schema {
         place: format!("`{name}` {what}").trim_end().to_owned(),
-        why: short(&why.to_string()),
-    })
+        why: short(why),
+    };
+    let cost = cost::of(schema, looks).map_err(|why| refused(&why))?;
+    let validator = jsonschema::validator_for(schema).map_err(|why| refused(&why.to_string()))?;
+    Ok(Compiled { validator, cost })
 }
 
 /// The values themselves are left out of the words: they may be secrets or a customer's.
-fn fits(schema: &Validator, value: &Value) -> Result<(), String> {
-    schema.validate(value).map_err(|error| {
+fn fits(schema: &Compiled, value: &Value) -> Result<(), String> {
+    if !cost::allows(schema.cost, value) {
+        return Err(TOO_MUCH.to_owned());
+    }
+    schema.validator.validate(value).map_err(|error| {
         let place = error.instance_path().to_string();
         let why = short(&error.masked().to_string());
         match place.is_empty() {
@@ -219,6 +253,7 @@ mod tests {
         for schema in [
             json!({"type": "strnig"}),
             json!({"$ref": "https://example.com/s.json"}),
+            json!({"items": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}}),
         ] {
             let mut manifest = manifest();
             manifest.methods.get_mut("action.go").unwrap().params = Some(schema);

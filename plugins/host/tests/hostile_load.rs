@@ -301,6 +301,42 @@ async fn configurations_that_do_not_fit_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_loads_of_one_name_at_once_one_is_refused() {
+    let world = World::new();
+    let Some(path) = world.build("same", SOURCE, &[]) else {
+        return;
+    };
+    let (one, two) = tokio::join!(world.load("same", &path), world.load("same", &path));
+    let refused = [one.err(), two.err()];
+    assert_eq!(refused.iter().flatten().count(), 1, "{refused:?}");
+    assert!(refused.contains(&Some(Refusal::SameName)), "{refused:?}");
+    all_is_well(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_file_or_belongs_to_somebody_else_is_refused_and_waits_for_nobody() {
+    let world = World::new();
+    let fifo = world.folder.join("fifo.so");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    mode(&fifo, 0o644);
+    let refused = world.load("fifo", &fifo).await.unwrap_err();
+    assert!(matches!(refused, Refusal::NotAFile { .. }), "{refused:?}");
+    let theirs = world.folder.join("theirs.so");
+    fs::write(&theirs, "library").unwrap();
+    mode(&theirs, 0o644);
+    // Only root can give a file away; for all others this is not to be tried.
+    if std::os::unix::fs::chown(&theirs, Some(65_534), None).is_ok() {
+        let refused = world.load("theirs", &theirs).await.unwrap_err();
+        assert!(
+            matches!(refused, Refusal::Owner { owner: 65_534, .. }),
+            "{refused:?}"
+        );
+        tell(&refused);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_create_that_never_returns_is_left_behind() {
     let mut quick = limits();
     quick.load = std::time::Duration::from_secs(2);

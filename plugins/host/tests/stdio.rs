@@ -249,6 +249,9 @@ async fn memory_environment_and_talk_are_bounded() {
     let plugin = hostile(&world, "well").await.unwrap();
     let memory = call(&plugin, "action.memory", json!({})).await.unwrap_err();
     assert_eq!(memory.code(), "memory");
+    // Each thread takes a stack of the bounded address space.
+    let threads = call(&plugin, "action.bomb", json!({})).await.unwrap();
+    assert!(threads.as_u64().unwrap() < 1000, "{threads}");
     let echo = call(&plugin, "action.echo", json!({})).await.unwrap();
     let names = echo["env"].as_array().unwrap();
     assert!(!names.contains(&json!("CARGO_MANIFEST_DIR")), "{names:?}");

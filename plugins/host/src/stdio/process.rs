@@ -285,6 +285,12 @@ impl Shared {
                 ));
             }
         };
+        let (bytes, most) = (manifest.to_string().len(), self.limits.manifest);
+        if bytes > most {
+            return Err(Refusal::Manifest {
+                why: format!("it has {bytes} bytes, and at most {most} are taken"),
+            });
+        }
         let manifest: Manifest =
             serde_json::from_value(manifest).map_err(|why| Refusal::Manifest {
                 why: why.to_string(),

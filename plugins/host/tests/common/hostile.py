@@ -4,11 +4,12 @@ argument."""
 import json
 import os
 import sys
+import threading
 import time
 
 begins = sys.argv[1] if len(sys.argv) > 1 else "well"
 METHODS = (
-    "echo die garbage never spin memory long twice stranger utf8 talk stderr ask "
+    "echo die garbage never spin memory long twice stranger utf8 talk stderr ask bomb "
 ).split()
 held = []
 
@@ -71,6 +72,18 @@ for line in sys.stdin:
             answer(message, len(bytearray(4 << 30)))
         except MemoryError:
             send({"id": message["id"], "error": {"code": "memory", "message": "no more"}})
+    elif method == "action.bomb":
+        # Threads until there are no more; all of them wait.
+        waiting = threading.Event()
+        count = 0
+        try:
+            while count < 5000:
+                threading.Thread(target=waiting.wait, daemon=True).start()
+                count += 1
+        except (RuntimeError, MemoryError):
+            pass
+        waiting.set()
+        answer(message, count)
     elif method == "action.long":
         try:
             while True:
