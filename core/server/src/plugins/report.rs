@@ -19,15 +19,14 @@ impl Plugins for Report {
         let entries = self.0.entries.iter();
         entries
             .flat_map(|(name, entry)| {
-                let accounts = self.0.host.accounts(name);
                 let own = self.0.host.get(name).map(|plugin| plugin.health());
-                let alone = own.is_none() && !accounts.is_empty();
-                let own = (!alone).then(|| view(name, entry, own));
-                let accounts = accounts.into_iter().map(|account| {
+                let own = std::iter::once(view(name, entry, own));
+                let accounts = self.0.host.accounts(name).into_iter();
+                let accounts = accounts.map(|account| {
                     let health = account.health();
                     view(account.name(), entry, Some(health))
                 });
-                own.into_iter().chain(accounts).collect::<Vec<_>>()
+                own.chain(accounts).collect::<Vec<_>>()
             })
             .collect()
     }
@@ -43,12 +42,16 @@ impl Plugins for Report {
     }
 
     fn switch(&self, name: &str, on: bool, by: &str) -> bool {
-        let Some(plugin) = self.0.host.get(name) else {
+        let mut plugins = self.0.host.accounts(name);
+        plugins.extend(self.0.host.get(name));
+        if plugins.is_empty() {
             return false;
-        };
-        match on {
-            true => plugin.enable(),
-            false => plugin.disable(&format!("{by} switched it off")),
+        }
+        for plugin in plugins {
+            match on {
+                true => plugin.enable(),
+                false => plugin.disable(&format!("{by} switched it off")),
+            }
         }
         tracing::info!(plugin = name, on, by, "A plugin was switched over the API.");
         true
@@ -75,6 +78,12 @@ fn view(name: &str, entry: &Entry, health: Option<PluginHealth>) -> PluginView {
         last_load: last.as_ref().map(loaded),
         warnings: state.differences.iter().map(both).collect(),
     };
+    // It is nothing but a channel: its accounts stand for themselves.
+    if let Some(manifest) = &state.channel {
+        view.version = Some(manifest.version.clone());
+        view.kinds = manifest.kinds.keys().cloned().collect();
+        (view.state, view.why) = (PluginState::Ok, None);
+    }
     if let Some(health) = health {
         let (state, why) = standing(&health.health);
         view.version = Some(health.version);
