@@ -99,7 +99,7 @@ struct Current {
 
 /// What a line is to whoever waits.
 enum Meant {
-    Heard(Inbound),
+    Heard(Box<Inbound>),
     /// The message that is being written has come to its end.
     Ended(Result<(), SendError>),
     Nothing,
@@ -383,7 +383,7 @@ impl<W: Wire> Session<W> {
                     match self.take(&line, &current).await? {
                         Meant::Heard(event) => tokio::select! {
                             // Full: the server waits with us, and nothing is dropped.
-                            sent = ends.events.send(event) => {
+                            sent = ends.events.send(*event) => {
                                 sent.map_err(|_| lost("nobody takes events any more"))?;
                             }
                             () = stopped(ends.stop.clone()) => {
@@ -415,7 +415,7 @@ impl<W: Wire> Session<W> {
         loop {
             let line = self.read().await?;
             if let Meant::Heard(event) = self.take(&line, &None).await? {
-                events.send(event).await.map_err(lost)?;
+                events.send(*event).await.map_err(lost)?;
             }
         }
     }
@@ -486,7 +486,7 @@ impl<W: Wire> Session<W> {
             }
             "PRIVMSG" => {
                 if let Some(heard) = self.talk.hear(line, &self.us.nick, Instant::now()) {
-                    return Ok(Meant::Heard(self.event(line, heard)));
+                    return Ok(Meant::Heard(Box::new(self.event(line, heard))));
                 }
             }
             "NICK" if ours => line.param(0).clone_into(&mut self.us.nick),
