@@ -469,7 +469,9 @@ fn sweep(private: &Path) {
 /// anybody else's.
 fn is_copy(name: &str) -> bool {
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let parts = name.strip_suffix(".so").and_then(|stem| stem.split_once('-'));
+    let parts = name
+        .strip_suffix(".so")
+        .and_then(|stem| stem.split_once('-'));
     parts.is_some_and(|(process, count)| number(process) && number(count))
 }
 
