@@ -3,14 +3,13 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
-use axum::{Router, extract::Request, response::Response};
+use axum::{Router, extract::Request};
 use tandem_api::AccountReload;
 use tandem_channel_kit::{Account, Channel, Health, Kind, Opening, Stop};
 use tandem_domain::{AccountId, Value, WorkspaceId};
@@ -111,7 +110,7 @@ impl Accounts {
         let routes = self.routes.clone();
         Router::new().fallback_service(tower::service_fn(move |request: Request| {
             let router = routes.current();
-            async move { Ok::<Response, Infallible>(router.oneshot(request).await?) }
+            async move { router.oneshot(request).await }
         }))
     }
 
