@@ -115,9 +115,7 @@ impl ApiError {
             Self::Invalid { .. }
             | Self::Refused(_)
             | Self::PluginRefused(_)
-            | Self::AccountRefused(_) => {
-                StatusCode::UNPROCESSABLE_ENTITY
-            }
+            | Self::AccountRefused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Illegal(_) | Self::Superseded(_) | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,

@@ -555,7 +555,6 @@ fn a_template_is_words_where_templates_are_unknown() {
         quota: None,
         brief: None,
         outside: Outside::Template,
-        brief: None,
     });
     assert_eq!(render(&content, &caps, &no_link).sends[0], content);
 }
