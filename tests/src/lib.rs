@@ -5,7 +5,7 @@
 //! * [`visitor`] – a customer on the web channel; [`live`] – over a WebSocket;
 //! * [`command`] – the program run to its end;
 //! * [`far`] – what a customer does and sees on the fake of any platform;
-//! * [`packs`] – packs in folders of their own;
+//! * [`packs`] – packs in folders of their own; [`libraries`] – plugins in theirs;
 //! * [`browser`] – Chromium with the widget;
 //! * [`require`] – what a test does where a tool it needs is missing;
 //! * [`fuzz`] – everything that reads bytes from outside, as functions of bytes.
@@ -14,6 +14,7 @@ pub mod browser;
 pub mod command;
 pub mod far;
 pub mod fuzz;
+pub mod libraries;
 pub mod live;
 pub mod packs;
 pub mod require;

@@ -1,7 +1,11 @@
 //! A customer on the web channel, over plain HTTP; for a live connection, see [`Live`].
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
+use sha2::Sha256;
 
 use crate::live::Live;
 
@@ -17,9 +21,32 @@ impl Visitor {
     /// # Errors
     /// When the server gives no session.
     pub async fn new(http: &reqwest::Client, url: &str) -> anyhow::Result<Self> {
+        Self::begin(http, url, &json!({})).await
+    }
+
+    /// Somebody who is logged in on the site, whose statement is signed with this secret.
+    ///
+    /// # Errors
+    /// When the server gives no session.
+    pub async fn known(
+        http: &reqwest::Client,
+        url: &str,
+        mut identity: BTreeMap<String, Value>,
+        secret: &str,
+    ) -> anyhow::Result<Self> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())?;
+        // Keys are sorted and no space stands between them, as the signature wants it.
+        mac.update(serde_json::to_string(&identity)?.as_bytes());
+        let hash = mac.finalize().into_bytes();
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        identity.insert("hash".to_owned(), hash.into());
+        Self::begin(http, url, &json!({"identity": identity})).await
+    }
+
+    async fn begin(http: &reqwest::Client, url: &str, body: &Value) -> anyhow::Result<Self> {
         let session: Value = http
             .post(format!("{url}/web/web/session"))
-            .json(&json!({}))
+            .json(body)
             .send()
             .await?
             .error_for_status()?

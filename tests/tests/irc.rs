@@ -4,7 +4,6 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt as _,
-    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 use tandem_server::shop::{self, Seed, ShopDb};
 use tandem_tests::{
     command::{self, out},
-    packs, require, root,
+    libraries, packs, require, root,
     server::{Server, Setup},
 };
 use tempfile::TempDir;
@@ -190,18 +189,9 @@ impl Person {
 
 /// The folder that plugins lie in, with the library cargo builds for this test.
 fn plugins() -> TempDir {
-    let test = std::env::current_exe().unwrap();
-    let name = "libtandem_irc.so";
-    let near = test.parent().unwrap();
-    let mut places = [near, near.parent().unwrap()]
-        .map(|place| place.join(name))
-        .into_iter();
-    let library = places.find(|path: &PathBuf| path.exists());
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let to = folder.path().join(name);
-    fs::copy(library.expect("cargo builds the library"), &to).unwrap();
-    fs::set_permissions(&to, fs::Permissions::from_mode(0o644)).unwrap();
+    let folder = libraries::folder().unwrap();
+    let library = libraries::built("tandem_irc").unwrap();
+    libraries::replace(&library, &folder.path().join("libtandem_irc.so")).unwrap();
     folder
 }
 

@@ -19,7 +19,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_tests::{
     command::{self, err, out},
-    packs, require, root,
+    libraries, packs, require, root,
     server::{Server, Setup},
     visitor::{Visitor, text},
 };
@@ -31,51 +31,24 @@ fn tandem(args: &[&str], folder: &Path) -> std::process::Output {
     command::run(TANDEM, args, folder)
 }
 
-/// A folder only we may write to.
 fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    folder
+    libraries::folder().unwrap()
 }
 
-/// Puts a file in the place of another at once, as a deployment does.
 fn replace(from: &Path, to: &Path) {
-    let part = to.with_extension("part");
-    fs::copy(from, &part).unwrap();
-    fs::set_permissions(&part, fs::Permissions::from_mode(0o644)).unwrap();
-    fs::rename(&part, to).unwrap();
+    libraries::replace(from, to).unwrap();
 }
 
-/// The parcel example, which cargo builds for this test.
+/// The parcel example.
 fn parcel() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let name = format!("libtandem_plugin_parcel{}", std::env::consts::DLL_SUFFIX);
-    let near = test.parent().unwrap();
-    let mut places = [near, near.parent().unwrap()]
-        .map(|place| place.join(&name))
-        .into_iter();
-    places
-        .find(|path| path.exists())
-        .expect("cargo builds the library")
+    libraries::built("tandem_plugin_parcel").unwrap()
 }
 
-/// A library built by the system's compiler; `None`, visibly, where there is none.
+/// A library of this source; `None`, visibly, where there is no compiler.
 fn in_c(source: &str, to: &Path, test: &str) -> Option<()> {
-    if !require::tool("cc", test) {
-        return None;
-    }
     let from = to.with_extension("c");
     fs::write(&from, source).unwrap();
-    let built = Command::new("cc")
-        .args(["-shared", "-fPIC", "-fvisibility=hidden", "-I"])
-        .arg(root().join("plugins/abi/include"))
-        .arg("-o")
-        .args([to, &from])
-        .output()
-        .unwrap();
-    assert!(built.status.success(), "{}", err(&built));
-    fs::set_permissions(to, fs::Permissions::from_mode(0o644)).unwrap();
-    Some(())
+    libraries::in_c(&from, to, test).unwrap()
 }
 
 /// A carrier that knows one parcel.

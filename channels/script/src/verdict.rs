@@ -327,7 +327,8 @@ mod tests {
             retry_after: Some(7),
             ..Seen::default()
         };
-        assert!(judged(json!({"error": "retry_after", "seconds": 3}), &hinted).contains("3s"));
+        assert!(judged(json!({"error": "retry_after", "seconds": 9}), &hinted).contains("9s"));
+        assert!(judged(json!({"error": "retry_after", "seconds": 3}), &hinted).contains("7s"));
         assert!(judged(json!({"error": "retry_after"}), &hinted).contains("7s"));
         assert!(
             judged(

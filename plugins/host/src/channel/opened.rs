@@ -53,6 +53,10 @@ impl Opened {
     }
 
     fn read(mut said: Value) -> Result<Self, String> {
+        // A list of nothing would read as capabilities that are all left out.
+        if !said.is_object() {
+            return Err("it is not an object".to_owned());
+        }
         let edge: Edge = serde_path_to_error::deserialize(&said).map_err(|why| why.to_string())?;
         if let Some(fields) = said.as_object_mut() {
             fields.remove("in_band_ms");
