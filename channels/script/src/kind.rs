@@ -224,6 +224,7 @@ impl Kind for ScriptKind {
         let read = read(&opening.settings, &self.declared).map_err(OpenError::Settings)?;
         let script = self.script(house).await.map_err(|bad| failed(bad.into()))?;
         let public_url = opening.public_url.as_deref().unwrap_or(HERE);
+        let path = opening.webhook_path();
         let memory = StoreMemory::new(house.store.clone(), opening.account.workspace.clone());
         let channel = ScriptChannel::new(
             opening.account,
@@ -249,7 +250,7 @@ impl Kind for ScriptKind {
                 "A channel's webhook is ready; enter its address at the platform."
             ),
             None => tracing::warn!(
-                webhook = channel.webhook_url(),
+                webhook = path,
                 "A channel's webhook is ready on this machine only: server.public_url is not set, so no platform can reach it."
             ),
         }

@@ -387,11 +387,15 @@ impl Loader {
     }
 
     /// The folder of the file a command runs: the program itself, or what an interpreter is given.
-    /// One of them has to lie where plugins lie.
+    /// One of them has to lie where plugins lie. A way from here would lead elsewhere from there, so
+    /// that whether it starts would hang on where the server was started.
     fn program(&self, command: &[String]) -> Result<PathBuf, Refusal> {
         let mut first = None;
-        for word in command {
-            match admit(Path::new(word), &self.config.folders) {
+        for word in command.iter().map(Path::new) {
+            if word.is_relative() {
+                continue;
+            }
+            match admit(word, &self.config.folders) {
                 Ok(found) => {
                     let folder = found.parent().unwrap_or(&found).to_path_buf();
                     return Ok(folder);
@@ -402,9 +406,8 @@ impl Loader {
                 }
             }
         }
-        Err(first.unwrap_or_else(|| Refusal::NotFound {
-            path: command.first().cloned().unwrap_or_default(),
-            why: "no word of the command is a file in the folders plugins may lie in".to_owned(),
+        Err(first.unwrap_or_else(|| Refusal::NoProgram {
+            command: command.join(" "),
         }))
     }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use tandem_plugin_abi::table::TableError;
 use tandem_plugin_sdk::wire::{Fault, Kind};
 
+use crate::schema::Mismatch;
+
 /// Why a plugin is not loaded. The server runs on without it, and a plugin that was loaded before
 /// stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +21,10 @@ pub enum Refusal {
     NotFound {
         path: String,
         why: String,
+    },
+    /// No word of its command is a file in a plugin folder.
+    NoProgram {
+        command: String,
     },
     /// Outside of the folders plugins may lie in.
     Outside {
@@ -91,7 +97,7 @@ pub enum Refusal {
     /// The configuration does not fit the plugin's schema.
     Config {
         place: String,
-        why: String,
+        what: Mismatch,
     },
     /// `create` said no.
     Create {
@@ -128,8 +134,12 @@ impl Refusal {
                 "须填写 `path`（动态库）或 `command`（程序），二者选一".into(),
             ),
             Self::NotFound { path, why } => (
-                format!("{path} cannot be opened: {why}"),
-                format!("无法打开 {path}：{why}"),
+                format!("{path} cannot be opened: {why}; a relative path counts from `plugin_folders`"),
+                format!("无法打开 {path}：{why}；相对路径从 `plugin_folders` 算起"),
+            ),
+            Self::NoProgram { command } => (
+                format!("no word of `{command}` is a file in a plugin folder: write where it lies as seen from `plugin_folders`"),
+                format!("`{command}` 中没有一个词是插件目录内的文件：请写成从 `plugin_folders` 算起的路径"),
             ),
             Self::Outside { path } => (
                 format!("{path} is outside of the folders plugins may lie in: move it there, or add its folder"),
@@ -208,10 +218,13 @@ impl Refusal {
                 format!("the schema of {place} is no JSON Schema: {why}"),
                 format!("{place} 的 schema 不是有效的 JSON Schema：{why}"),
             ),
-            Self::Config { place, why } => (
-                format!("its configuration, at `config{place}`: {why}"),
-                format!("它的配置 `config{place}` 有误：{why}"),
-            ),
+            Self::Config { place, what } => {
+                let (en, zh) = what.said();
+                (
+                    format!("its configuration, at `config{place}`: {en}"),
+                    format!("它的配置 `config{place}` 有误：{zh}"),
+                )
+            }
             Self::Create { why } => (
                 format!("it did not begin: {why}"),
                 format!("它未能启动：{why}"),

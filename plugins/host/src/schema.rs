@@ -75,21 +75,11 @@ impl Schemas {
 /// # Errors
 /// Where it does not fit, or when the schema is none.
 pub fn check_config(manifest: &Manifest, config: &Value) -> Result<(), Refusal> {
-    let Some(schema) = &manifest.config else {
-        return Ok(());
-    };
-    let schema = compile("config", "", schema, &mut Looks::default())?;
-    if !cost::allows(schema.cost, config) {
-        return Err(Refusal::Config {
-            place: String::new(),
-            why: TOO_MUCH.to_owned(),
-        });
-    }
-    match schema.validator.validate(config) {
-        Ok(()) => Ok(()),
-        Err(error) => Err(Refusal::Config {
-            place: error.instance_path().to_string(),
-            why: short(&error.masked().to_string()),
+    match misfits(manifest, config)?.into_iter().next() {
+        None => Ok(()),
+        Some(Misfit { path, what }) => Err(Refusal::Config {
+            place: path.iter().map(|step| format!("/{step}")).collect(),
+            what,
         }),
     }
 }
@@ -110,6 +100,34 @@ pub enum Mismatch {
     Missing(String),
     /// In the schema's own words, without the value.
     Other(String),
+}
+
+impl Mismatch {
+    /// English and Chinese, to stand after the place.
+    #[must_use]
+    pub fn said(&self) -> (String, String) {
+        match self {
+            Self::Unknown => ("it knows no such setting".into(), "它没有这个设置".into()),
+            Self::Missing(key) => (format!("`{key}` is missing"), format!("缺少 `{key}`")),
+            Self::Other(why) => (why.clone(), in_chinese(why)),
+        }
+    }
+}
+
+/// The commonest words of a schema; the others stay as they are.
+fn in_chinese(why: &str) -> String {
+    if why == TOO_MUCH {
+        return "对于如此复杂的 schema，它太大了".to_owned();
+    }
+    let known = [
+        ("value is not of type ", "类型应为 "),
+        ("value is not of types ", "类型应为以下之一："),
+        ("value is not one of ", "应为以下之一："),
+    ];
+    let mut said = known
+        .iter()
+        .filter_map(|(en, zh)| Some(format!("{zh}{}", why.strip_prefix(en)?)));
+    said.next().unwrap_or_else(|| why.to_owned())
 }
 
 /// Every place where a configuration does not fit the plugin's schema of it, for those who can show
@@ -218,6 +236,11 @@ mod tests {
         assert!(wrong.to_string().contains("`config/token`"), "{wrong}");
         assert!(!wrong.to_string().contains("477123"), "{wrong}");
         assert!(wrong.zh().contains("配置"));
+        let unknown = refused(json!({"url": "u", "tokn": "x"})).to_string();
+        assert!(
+            unknown.contains("`config/tokn`: it knows no such setting"),
+            "{unknown}"
+        );
     }
 
     #[test]
@@ -230,7 +253,9 @@ mod tests {
         };
         assert_eq!(missing.what, Mismatch::Missing("url".into()));
         assert_eq!(missing.path, Vec::<String>::new());
-        assert!(matches!(&token.what, Mismatch::Other(why) if why.contains("string")));
+        let (en, zh) = token.what.said();
+        assert!(en.contains("string"), "{en}");
+        assert_eq!(zh, "类型应为 \"string\"");
         assert_eq!(unknown.path, ["tokn"]);
         assert_eq!(unknown.what, Mismatch::Unknown);
     }

@@ -152,7 +152,7 @@ async fn a_process_that_does_not_begin_is_refused_with_the_reason() {
 
     let world = World::with(limits(), Arc::new(Kept::default()));
     for (begins, words) in [
-        ("dies", "code 3"),
+        ("dies", "code 3; its last words: no database"),
         ("kindless", "kinds"),
         ("refuses", "the key is wrong"),
     ] {
@@ -164,6 +164,9 @@ async fn a_process_that_does_not_begin_is_refused_with_the_reason() {
         serde_json::from_value(json!({"name": "x", "command": ["/bin/cat"]})).unwrap();
     let refused = world.plugins.load(elsewhere).await.unwrap_err();
     assert!(matches!(refused, Refusal::Outside { .. }), "{refused:?}");
+    let here = config("x", Path::new("Cargo.toml"), "well", json!({}));
+    let refused = world.plugins.load(here).await.unwrap_err();
+    assert!(matches!(refused, Refusal::NoProgram { .. }), "{refused:?}");
     let script = bring(&world, "tests/common/hostile.py");
     mode(&script, 0o666);
     let open = config("x", &script, "well", json!({}));

@@ -49,6 +49,7 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         ..Setup::default()
     };
     let services = Services::open(&pack)?;
+    let calls_plugins = !pack.contracts.is_empty();
     let mut talk = Simulator::new(pack, model, Box::new(services), setup);
     let prompt = std::io::stdin().is_terminal();
     let mut out = common.out();
@@ -57,6 +58,12 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             "Write to the bot. /press LABEL, /event NAME, /wait 1h, /agent TEXT, /close, /quit",
             "请输入消息。命令：/press 按钮、/event 事件、/wait 1h、/agent 人工回复、/close 结束、/quit 退出",
         ))?;
+        if calls_plugins {
+            writeln!(out, "\x1b[2m{}\x1b[0m", lang.pick(
+                "Plugins are not loaded here: their calls fail as `unavailable`. `tandem test` answers for them, `tandem serve` calls them.",
+                "这里不加载插件，对它们的调用以 `unavailable` 失败。`tandem test` 可代答，`tandem serve` 才真正调用。",
+            ))?;
+        }
     }
     let mut input = std::io::stdin().lock();
     let mut line = String::new();

@@ -199,6 +199,14 @@ fn announce(
     if let Some(shop) = shop {
         row("The shop's own API   ", "商店自己的 API  ", shop)?;
     }
+    if !config.plugins.is_empty() {
+        let names: Vec<&str> = config.plugins.keys().map(String::as_str).collect();
+        row(
+            "Plugins              ",
+            "插件            ",
+            &names.join(", "),
+        )?;
+    }
     for workspace in config.workspaces.values() {
         row(
             "The pack, reloaded as saved",

@@ -107,10 +107,13 @@ fn settings_of(
                 expected: expected(manifest, misfit.path.len()),
             },
             Mismatch::Missing(key) => Fault::Missing(key),
-            Mismatch::Other(why) => Fault::Value {
-                en: format!("the plugin does not take this: {why}"),
-                zh: format!("插件不接受此值：{why}"),
-            },
+            what @ Mismatch::Other(_) => {
+                let (en, zh) = what.said();
+                Fault::Value {
+                    en: format!("the plugin does not take this: {en}"),
+                    zh: format!("插件不接受此值：{zh}"),
+                }
+            }
         };
         let path = path(&misfit.path);
         Some(Problem::at(fault, tree.place_of(&path), path))

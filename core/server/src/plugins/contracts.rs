@@ -32,6 +32,22 @@ pub fn file(pack: &Path, plugin: &str) -> PathBuf {
     pack.join("plugins").join(format!("{plugin}.json"))
 }
 
+/// The plugins whose contracts a pack keeps, in order.
+pub(super) fn names(pack: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(pack.join("plugins"));
+    let mut names: Vec<String> = files
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|file| {
+            let name = file.file_name().into_string().ok()?;
+            name.strip_suffix(".json").map(str::to_owned)
+        })
+        .collect();
+    names.sort();
+    names
+}
+
 /// The contract as it is written into a pack: the manifest under the name the plugin is called by.
 ///
 /// # Errors
@@ -135,6 +151,8 @@ mod tests {
             ("parcel", manifest.methods)
         );
         assert!(contract(pack.path(), "other").is_none());
+        assert_eq!(names(pack.path()), ["parcel"]);
+        assert!(names(&pack.path().join("none")).is_empty());
         std::fs::write(path, "{").unwrap();
         assert!(contract(pack.path(), "parcel").is_none());
     }

@@ -207,6 +207,12 @@ impl PluginSet {
             );
         }
         set.compare();
+        for (pack, absent) in set.packs.iter().map(|pack| (pack, set.absent(pack))) {
+            if !absent.is_empty() {
+                let (pack, plugins) = (pack.display(), absent.join(", "));
+                tracing::info!(%pack, plugins, "A pack has contracts of plugins that the configuration does not name; calls of them fail as `unavailable`.");
+            }
+        }
         Ok(set)
     }
 
@@ -391,6 +397,14 @@ impl PluginSet {
             }
             state.differences = found;
         }
+    }
+
+    /// The plugins whose contracts a pack keeps and that are not configured.
+    fn absent(&self, pack: &Path) -> Vec<String> {
+        let names = contracts::names(pack).into_iter();
+        names
+            .filter(|name| !self.entries.contains_key(name))
+            .collect()
     }
 
     /// Reloads plugins as their files are saved, until `stop`.

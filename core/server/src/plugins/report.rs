@@ -117,7 +117,10 @@ fn standing(health: &Health) -> (PluginState, Option<Words>) {
         Health::Failing { in_a_row, last } => (
             PluginState::Failing,
             Some(words(
-                format!("its last {in_a_row} calls failed: {last}"),
+                match in_a_row {
+                    1 => format!("its last call failed: {last}"),
+                    _ => format!("its last {in_a_row} calls failed: {last}"),
+                },
                 format!("最近 {in_a_row} 次调用失败：{last}"),
             )),
         ),

@@ -38,9 +38,12 @@ pub(super) fn check(manifest: &Manifest, account: &Value, settings: &Value) -> V
         let secret = secrets.contains(&misfit.path);
         let (en, zh) = match &misfit.what {
             Mismatch::Unknown => unknown(manifest, &misfit.path),
-            Mismatch::Missing(name) => (format!("`{name}` is missing"), format!("缺少 `{name}`")),
             Mismatch::Other(_) if secret => continue,
-            Mismatch::Other(why) => (why.clone(), format!("该设置不符合插件的要求：{why}")),
+            what @ Mismatch::Missing(_) => what.said(),
+            what @ Mismatch::Other(_) => {
+                let (en, zh) = what.said();
+                (en, format!("该设置不符合插件的要求：{zh}"))
+            }
         };
         complaints.push(Complaint {
             path: misfit.path,

@@ -30,7 +30,7 @@ use super::{
 use crate::{
     Limits, NoServices, PluginError, Refusal, Retired, Services,
     probe::{Group, ended_how, kept_environment},
-    services::Access,
+    services::{Access, readable},
 };
 
 /// A plugin's process over its restarts.
@@ -266,20 +266,28 @@ impl Shared {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(failed("it has no input or output".to_owned()));
         };
-        if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(log_lines(stderr, self.access.clone()));
-        }
+        let last = Arc::new(Mutex::new(String::new()));
+        let logged = child
+            .stderr
+            .take()
+            .map(|stderr| tokio::spawn(log_lines(stderr, self.access.clone(), last.clone())));
         let stdout = BufReader::with_capacity(64 << 10, stdout);
         let connection = Connection::open(stdin, stdout, self.access.clone(), self.bounds);
         let asked = self.ask(&connection, "plugin.manifest", "{\"params\":{}}");
         let manifest = match asked.await {
             Ok(manifest) => manifest,
             Err(why) => {
-                let how = tokio::time::timeout(Duration::from_millis(200), child.wait()).await;
-                let how = how
+                let moment = Duration::from_millis(200);
+                let ended = tokio::time::timeout(moment, child.wait()).await;
+                // What it wrote may still be on its way; a child of its own may hold the pipe open.
+                if let Some(logged) = logged {
+                    let _ = tokio::time::timeout(moment, logged).await;
+                }
+                let last = last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let how = ended
                     .ok()
                     .and_then(Result::ok)
-                    .map(|status| ended_how(status, ""));
+                    .map(|status| ended_how(status, &last));
                 return Err(failed(
                     how.map_or(why.clone(), |how| format!("{why}; {how}")),
                 ));
@@ -476,11 +484,18 @@ fn patience(shared: &Shared) -> Duration {
     }
 }
 
-async fn log_lines(stderr: impl AsyncRead + Unpin, access: Arc<Access>) {
+/// Writes to the log what it says on stderr, and keeps its last words.
+async fn log_lines(stderr: impl AsyncRead + Unpin, access: Arc<Access>, last: Arc<Mutex<String>>) {
     let mut lines = BufReader::new(stderr);
     loop {
         match line::next(&mut lines, 64 << 10).await {
-            Ok(Some(line)) => access.write_log(level::LOG_WARN, &line),
+            Ok(Some(line)) => {
+                access.write_log(level::LOG_WARN, &line);
+                let line = readable(&line);
+                if !line.trim().is_empty() {
+                    *last.lock().unwrap_or_else(PoisonError::into_inner) = line;
+                }
+            }
             Ok(None) => return,
             // A line without an end: what comes after it is passed over, so that nothing waits.
             Err(_) => {

@@ -239,8 +239,12 @@ impl Build<'_> {
                 );
                 return None;
             }
-            // A plugin has codes of its own, and its contract does not name them.
-            if let Some(hint) = meant {
+            // A plugin has codes of its own, and its contract does not name them. One that says more
+            // than a known code, `unknown_serial`, is not a misspelt one.
+            let parts = |code: &str| code.split(['_', '-', '.']).count();
+            if let (Some(near), Some(hint)) = (near, meant)
+                && parts(near) == parts(text)
+            {
                 self.problems.warn(
                     "unknown-error",
                     key.place(),

@@ -8,7 +8,7 @@ use tandem_flow::diagnostic::{Words, words};
 use tandem_plugin_host::{
     Limits, Manifest, PluginConfig, Refusal, Retired, elf,
     file::{PrivateCopy, admit},
-    schema::{Mismatch, misfits},
+    schema::misfits,
 };
 
 use super::{
@@ -172,11 +172,7 @@ fn settings(manifest: &Manifest, plugin: &PluginConfig, configured: bool) -> Res
         return Ok(());
     };
     let place: String = first.path.iter().map(|step| format!(".{step}")).collect();
-    let (en, zh) = match &first.what {
-        Mismatch::Unknown => ("it knows no such setting".into(), "它没有这个设置".into()),
-        Mismatch::Missing(key) => (format!("`{key}` is missing"), format!("缺少 `{key}`")),
-        Mismatch::Other(why) => (why.clone(), why.clone()),
-    };
+    let (en, zh) = first.what.said();
     let (way_en, way_zh) = match configured {
         true => ("", ""),
         false => (

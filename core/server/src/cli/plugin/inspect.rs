@@ -119,7 +119,13 @@ fn shape(schema: &Value, depth: usize) -> String {
             let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
             words.join(" or ")
         }
-        _ => "any".to_owned(),
+        _ => match &schema["enum"] {
+            Value::Array(values) => {
+                let values: Vec<String> = values.iter().map(Value::to_string).collect();
+                values.join(" or ")
+            }
+            _ => "any".to_owned(),
+        },
     };
     let plain: String = match (&schema["properties"], &schema["items"]) {
         (Value::Object(properties), _) if depth < DEEP => {
@@ -156,10 +162,11 @@ mod tests {
         let schema = json!({"type": "object", "required": ["a"], "properties": {
             "a": {"type": "string"}, "b": {"type": ["integer", "null"]},
             "c": {"type": "array", "items": {"type": "object"}}, "d": {},
+            "e": {"enum": ["x", 1]},
         }});
         assert_eq!(
             shape(&schema, 0),
-            "{a: string, b?: integer or null, c?: [object], d?: any}"
+            "{a: string, b?: integer or null, c?: [object], d?: any, e?: \"x\" or 1}"
         );
         assert_eq!(shape(&json!(true), 0), "any");
     }

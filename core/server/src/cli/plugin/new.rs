@@ -99,6 +99,7 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
             )
         );
     }
+    let new = !folder.exists();
     std::fs::create_dir_all(folder)
         .with_context(|| format!("{} could not be made", folder.display()))?;
     let files: Vec<(&str, &str)> = match options.language {
@@ -116,7 +117,12 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
         Language::Python => PYTHON.to_vec(),
     };
     let sdk = match options.language {
-        Language::Rust => sdk(common, options.sdk.as_deref(), folder)?,
+        Language::Rust => sdk(common, options.sdk.as_deref(), folder).inspect_err(|_| {
+            if new {
+                // An empty folder is in nobody's way, if it stays.
+                let _ = std::fs::remove_dir(folder);
+            }
+        })?,
         Language::C | Language::Python => PathBuf::new(),
     };
     let sdk = sdk.display().to_string();
@@ -155,8 +161,13 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
     };
     writeln!(
         common.out(),
-        "{said}\n  cd {shown}\n  {build}\n  tandem plugin inspect {plugin}"
+        "{said}\n  cd {shown}\n  {build}\n  tandem plugin inspect {plugin} --write PACK"
     )?;
+    let then = lang.pick(
+        "Then put it into a plugin folder and name it in tandem.yaml: docs/plugins.md, \"From nothing to a flow that calls it\".",
+        "然后把它放进插件目录，并写入 tandem.yaml：见 docs/plugins.zh.md“从零到流程调用”。",
+    );
+    writeln!(common.out(), "{then}")?;
     Ok(End::Well)
 }
 
