@@ -11,7 +11,7 @@ use serde_json::json;
 use tandem_plugin_host::{Plugin, PluginError, Refusal, Retired};
 
 mod common;
-use common::{World, call, mode};
+use common::{World, call, mode, skip};
 
 const IN_C: &str = include_str!("common/plugin.c");
 const IN_CPP: &str = include_str!("common/counter.cpp");
@@ -215,7 +215,7 @@ fn cpp(world: &World, name: &str, flags: &[&str]) -> Option<PathBuf> {
         .args([&to, &from])
         .output();
     let Ok(output) = built else {
-        println!("SKIPPED: there is no `c++` here");
+        skip("c++");
         return None;
     };
     self::built(&output);

@@ -18,7 +18,7 @@ use tandem_plugin_host::{
 };
 
 mod common;
-use common::{World, call, call_soon, limits, mode};
+use common::{World, call, call_soon, limits, mode, skip};
 
 /// Keeps values, as the server does.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Services for Kept {
 fn python() -> bool {
     let found = Command::new("python3").arg("--version").output().is_ok();
     if !found {
-        println!("SKIPPED: there is no `python3` here");
+        skip("python3");
     }
     found
 }
