@@ -8,7 +8,8 @@ use std::{
     hint::black_box,
     io::{BufRead, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread,
 };
 
 use criterion::{Criterion, criterion_group};
@@ -26,7 +27,7 @@ use tandem_plugin_sdk::{
     testkit::MemoryHost,
     wire::{Request, read},
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::oneshot};
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -152,6 +153,27 @@ fn calls(c: &mut Criterion, runtime: &Runtime, name: &str, plugin: &Plugin) {
     });
 }
 
+/// What two threads that sleep cost each other on this machine, whatever is done: a number through a
+/// channel to a thread and back. No hop is shorter.
+fn bare_hop(c: &mut Criterion, runtime: &Runtime) {
+    type Asked = (u32, oneshot::Sender<u32>);
+    let (ask, asked) = mpsc::sync_channel::<Asked>(1);
+    let there = thread::spawn(move || {
+        for (number, answer) in asked {
+            answer.send(number).unwrap();
+        }
+    });
+    c.bench_function("a bare hop to a thread and back", |b| {
+        b.to_async(runtime).iter(|| async {
+            let (answer, answered) = oneshot::channel();
+            ask.send((black_box(7), answer)).unwrap();
+            answered.await.unwrap()
+        })
+    });
+    drop(ask);
+    there.join().unwrap();
+}
+
 fn entry(name: &str, more: Value) -> PluginConfig {
     let mut entry = json!({"name": name});
     entry
@@ -175,6 +197,7 @@ fn host(c: &mut Criterion) {
         "host, with the hop to the plugin's thread",
         &echo.unwrap(),
     );
+    bare_hop(c, &runtime);
     let lua = Program::compile([("orders.luau", LUA)]).unwrap();
     let mut session = Session::new(&lua, LuaLimits::pure(), Timestamp(0), 1);
     let arguments = [json!(order())];

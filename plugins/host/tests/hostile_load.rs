@@ -190,7 +190,7 @@ async fn a_constructor_that_hangs_is_ended_with_its_child() {
         return;
     };
     let probe = tandem_plugin_host::Probe {
-        command: vec![env!("CARGO_BIN_EXE_tandem-plugin-probe").into()],
+        command: vec![common::probe()],
         limit: std::time::Duration::from_millis(100),
     };
     let hung = probe.run(&path).await.unwrap_err();

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::{
+    ffi::OsString,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -43,6 +44,13 @@ pub fn limits() -> Limits {
     }
 }
 
+/// The program that tries a library out. A sanitizer takes more address space than it is given, so
+/// beside one the probe is one that was built without.
+pub fn probe() -> OsString {
+    let plain = std::env::var_os("TANDEM_PLUGIN_PROBE");
+    plain.unwrap_or_else(|| env!("CARGO_BIN_EXE_tandem-plugin-probe").into())
+}
+
 /// The demo's pack keeps the manifests of the plugins that its flows call.
 pub fn kept_by_the_retail_pack(manifest: &Manifest) {
     let name = format!("../../flows/retail/plugins/{}.json", manifest.name);
@@ -70,7 +78,7 @@ impl World {
             folders: vec![folder.clone()],
             private: all.path().join("private"),
             probe: Some(Probe {
-                command: vec![env!("CARGO_BIN_EXE_tandem-plugin-probe").into()],
+                command: vec![probe()],
                 limit: Duration::from_secs(20),
             }),
             limits,
