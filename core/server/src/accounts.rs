@@ -119,7 +119,14 @@ impl Accounts {
     ///
     /// # Errors
     /// When they cannot be used; the account goes on as it was.
-    pub async fn reload(&self, id: &AccountId) -> anyhow::Result<AccountReload> {
+    pub async fn reload(self: &Arc<Self>, id: &AccountId) -> anyhow::Result<AccountReload> {
+        let (accounts, id) = (self.clone(), id.clone());
+        // Whoever asked may be gone halfway, when one channel has ended and the other not begun.
+        let reload = tokio::spawn(async move { accounts.reload_now(&id).await });
+        reload.await.context("the reload failed")?
+    }
+
+    async fn reload_now(&self, id: &AccountId) -> anyhow::Result<AccountReload> {
         let mut accounts = self.open.lock().await;
         let Some(open) = accounts.get_mut(id) else {
             bail!("the accounts of the web channel are read when the server starts");
@@ -147,7 +154,7 @@ impl Accounts {
 
     /// Until `stop`, looks now and then for new settings of accounts that cannot work with those
     /// they have.
-    pub async fn watch(&self, stop: Stop) {
+    pub async fn watch(self: &Arc<Self>, stop: Stop) {
         while stop.or(tokio::time::sleep(LOOK)).await.is_some() {
             for status in self.engine.accounts() {
                 let (Health::Unauthorized(_) | Health::Broken(_)) = status.health else {

@@ -1,6 +1,7 @@
 //! One plugin, over all its reloads.
 
 use std::{
+    future::Future,
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -47,6 +48,11 @@ pub struct Plugin {
 
 /// One load of a plugin.
 pub(crate) struct Generation {
+    /// Which load it is: the first is 1.
+    pub(crate) load: u32,
+    /// Which opening of the account it serves, where it is one's; a reload of its file serves the
+    /// same.
+    pub(crate) opening: u32,
     pub(crate) manifest: Manifest,
     pub(crate) schemas: Schemas,
     pub(crate) backend: Backend,
@@ -141,9 +147,9 @@ impl Plugin {
             .or(spec.timeout_ms.map(Duration::from_millis))
     }
 
-    /// What `channel.open` said when the account was loaded.
-    pub(crate) fn opened(&self) -> Option<Opened> {
-        self.current.load().as_ref()?.opened.clone()
+    /// What is loaded now, for whoever must not meet the next load unawares.
+    pub(crate) fn current(&self) -> Option<Arc<Generation>> {
+        self.current.load_full()
     }
 
     /// How many times it was loaded.
@@ -178,8 +184,33 @@ impl Plugin {
         meta: Meta,
         limit: Option<Duration>,
     ) -> Result<Value, PluginError> {
+        let called = self.call_current(method, params, meta, limit);
+        self.counted(method, called).await
+    }
+
+    /// The same of one load: what took its place is not called.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); [`PluginError::Stopped`] once it was replaced.
+    pub(crate) async fn call_load(
+        &self,
+        generation: &Generation,
+        method: &str,
+        params: &Value,
+        meta: Meta,
+        limit: Option<Duration>,
+    ) -> Result<Value, PluginError> {
+        let called = self.call_generation(generation, method, params, meta, limit);
+        self.counted(method, called).await
+    }
+
+    async fn counted(
+        &self,
+        method: &str,
+        called: impl Future<Output = Result<Value, PluginError>>,
+    ) -> Result<Value, PluginError> {
         let began = Instant::now();
-        let result = self.call_current(method, params, meta, limit).await;
+        let result = called.await;
         self.calls.fetch_add(1, Ordering::Relaxed);
         self.tell(method, began.elapsed(), &result);
         result
@@ -300,13 +331,30 @@ impl Plugin {
     /// # Errors
     /// When the new one is refused: the old one goes on as if nothing had been asked.
     pub async fn reload(&self, config: Option<PluginConfig>) -> Result<Retired, Refusal> {
+        self.replace(config, false).await
+    }
+
+    /// The same for an account that is opened anew, with other settings: the channel it was before
+    /// receives no more.
+    ///
+    /// # Errors
+    /// As [`reload`](Self::reload).
+    pub(crate) async fn open_anew(&self, config: PluginConfig) -> Result<Retired, Refusal> {
+        self.replace(Some(config), true).await
+    }
+
+    async fn replace(&self, config: Option<PluginConfig>, anew: bool) -> Result<Retired, Refusal> {
         let mut change = self.change.lock().await;
         let mut config = config.unwrap_or_else(|| change.clone());
         config.name.clone_from(&self.name);
-        let generation = self.loader.load(&config, self.linked).await?;
+        let mut generation = self.loader.load(&config, self.linked).await?;
         *change = config;
+        let load = self.loads() + 1;
+        let opening = self.current().map_or(0, |old| old.opening);
+        generation.load = load;
+        generation.opening = opening + u32::from(anew);
         let old = self.current.swap(Some(Arc::new(generation)));
-        let load = self.loads.fetch_add(1, Ordering::Relaxed) + 1;
+        self.loads.store(load, Ordering::Relaxed);
         self.gate.forget();
         let retired = match old {
             Some(old) => self.retire(old).await,

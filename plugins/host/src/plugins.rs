@@ -257,6 +257,8 @@ impl Loader {
             _ => return Err(Refusal::PathOrCommand),
         };
         let mut generation = Generation {
+            load: 1,
+            opening: 0,
             schemas: Schemas::of(&manifest)?,
             manifest,
             backend,

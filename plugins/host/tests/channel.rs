@@ -556,6 +556,60 @@ async fn a_reload_under_traffic_loses_doubles_and_reorders_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_opened_anew_goes_over_once_and_refused_settings_change_nothing() {
+    const EVENTS: u32 = 300;
+    let mut tape = Taped::new("anew").await;
+    let kind = kind::<Tape>(&tape.plugins);
+    let mut stop = Stop::new();
+    let mut running = tape.run(&stop);
+    let writing = tokio::spawn(async move {
+        for number in 0..EVENTS {
+            far().get_mut("anew").unwrap().waiting.push_back(number);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut left = Vec::new();
+    for round in 0..8 {
+        let refused = kind.open(opening("tape", "anew", json!({"name": "closed"})));
+        let refused = refused.await.err().unwrap().to_string();
+        assert!(refused.contains("there is no such tape"), "{refused}");
+        let before = tape.sink.events().len();
+        if before < EVENTS as usize {
+            until(|| tape.sink.events().len() > before).await;
+        }
+
+        // As the server does it: opened, then the one before is stopped, then the new one runs.
+        let settings = json!({"name": "anew", "round": round});
+        let sends = (0..4).map(|n| format!("{round}-{n}"));
+        left.extend(sends.clone());
+        let before = &tape;
+        let sends = sends.map(|text| async move { before.send(&text).await });
+        let opened = kind.open(opening("tape", "anew", settings));
+        let (channel, ends) = tokio::join!(opened, futures::future::join_all(sends));
+        assert!(ends.iter().all(Result::is_ok), "{ends:?}");
+        stop.stop();
+        running.await.unwrap().unwrap();
+        tape.channel = channel.unwrap();
+        stop = Stop::new();
+        running = tape.run(&stop);
+        // A reload of its file serves the new settings as well.
+        assert_eq!(tape.plugin().reload(None).await.unwrap(), Retired::Destroyed);
+    }
+    writing.await.unwrap();
+    until(|| tape.sink.events().len() == EVENTS as usize).await;
+    stop.stop();
+    running.await.unwrap().unwrap();
+    let texts: Vec<String> = tape.sink.events().iter().map(|e| e.text()).collect();
+    let expected: Vec<String> = (0..EVENTS).map(|n| n.to_string()).collect();
+    assert_eq!(texts, expected);
+    let mut sent = far()["anew"].sent.clone();
+    sent.sort();
+    left.sort();
+    assert_eq!(sent, left, "each message left once");
+    assert_eq!(tape.plugins.health().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_that_cannot_be_stored_is_read_again() {
     let tape = Taped::new("locked").await;
     for _ in 0..2 {

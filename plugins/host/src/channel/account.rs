@@ -4,7 +4,7 @@ use std::{
     pin::pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -27,7 +27,7 @@ use super::{
     desk::{self, Desk},
     http,
 };
-use crate::{Plugin, PluginError, gate};
+use crate::{Plugin, PluginError, gate, plugin::Generation};
 
 /// How long a send or a fetch may take where neither the configuration nor the plugin says.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,8 +42,10 @@ pub(super) struct Shared {
     desk: Arc<Desk>,
     /// As it was when the account was opened: it does not change while the channel runs.
     opened: Opened,
-    /// Its process ended, and the next one has to open the account again.
-    reopen: AtomicBool,
+    /// Which opening of the account this channel is. A later one gives it other settings.
+    opening: u32,
+    /// The load whose process ended: the next one has to open the account again. 0 for none.
+    reopen: AtomicU32,
 }
 
 impl PluginChannel {
@@ -54,21 +56,25 @@ impl PluginChannel {
         path: String,
         desk: Arc<Desk>,
     ) -> Option<Self> {
-        let opened = plugin.opened()?;
+        let load = plugin.current()?;
         Some(Self(Arc::new(Shared {
+            opened: load.opened.clone()?,
+            opening: load.opening,
             plugin,
             account,
             path,
             desk,
-            opened,
-            reopen: AtomicBool::new(false),
+            reopen: AtomicU32::new(0),
         })))
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.desk.detach(self.plugin.name());
+        // What the account hands in is the later channel's.
+        if self.current().is_none_or(|load| self.serves(&load)) {
+            self.desk.detach(self.plugin.name());
+        }
     }
 }
 
@@ -84,15 +90,29 @@ impl Shared {
         Some(self.plugin.time_for(method).unwrap_or(PATIENCE))
     }
 
-    async fn ask(&self, method: &str, limit: Option<Duration>) -> Result<Value, PluginError> {
-        let nothing = json!({});
-        self.plugin.call(method, &nothing, self.meta(), limit).await
+    fn current(&self) -> Option<Arc<Generation>> {
+        self.plugin.current()
+    }
+
+    /// Whether this channel is still the account's.
+    fn serves(&self, load: &Generation) -> bool {
+        load.opening == self.opening
+    }
+
+    async fn ask(
+        &self,
+        load: &Generation,
+        method: &str,
+        limit: Option<Duration>,
+    ) -> Result<Value, PluginError> {
+        let (plugin, nothing) = (&self.plugin, json!({}));
+        plugin.call_load(load, method, &nothing, self.meta(), limit).await
     }
 
     /// A later load says other things than the first: messages are still made for the first.
-    fn compare(&self) {
-        let changed = self.plugin.opened().is_some_and(|now| now != self.opened);
-        if changed {
+    fn compare(&self, load: &Generation) {
+        let opened = load.opened.as_ref();
+        if opened.is_some_and(|now| *now != self.opened) {
             let plugin = self.plugin.name();
             tracing::warn!(
                 plugin,
@@ -102,10 +122,16 @@ impl Shared {
     }
 
     /// Tells the plugin to stop and waits for its `run`, as long as an end may take.
-    async fn end(&self, running: impl Future<Output = Result<Value, PluginError>>) {
+    async fn end(
+        &self,
+        load: &Generation,
+        running: impl Future<Output = Result<Value, PluginError>>,
+    ) {
         let (plugin, limit) = (self.plugin.name(), self.plugin.limits().stop);
-        if let Err(error) = self.ask("channel.stop", Some(limit)).await {
-            tracing::warn!(plugin, %error, "A channel could not be stopped.");
+        match self.ask(load, "channel.stop", Some(limit)).await {
+            // Whoever replaced it has told it.
+            Ok(_) | Err(PluginError::Stopped) => {}
+            Err(error) => tracing::warn!(plugin, %error, "A channel could not be stopped."),
         }
         if tokio::time::timeout(limit, running).await.is_err() {
             tracing::warn!(plugin, "A channel was told to stop and still receives.");
@@ -122,37 +148,48 @@ impl Channel for PluginChannel {
     async fn run(&self, inbox: Inbox, stop: Stop) -> Result<(), ChannelError> {
         let shared = &self.0;
         shared.desk.attach(shared.plugin.name(), inbox);
-        if shared.reopen.load(Ordering::Relaxed) {
-            let limit = shared.plugin.limits().load;
-            let opened = shared.ask("channel.open", Some(limit)).await;
-            opened.map_err(ended)?;
-            shared.reopen.store(false, Ordering::Relaxed);
-        }
+        let mut before = None;
         loop {
-            let load = shared.plugin.loads();
-            let mut running = pin!(shared.ask("channel.run", None));
+            let Some(load) = shared.current() else {
+                return Err(ended(PluginError::Stopped));
+            };
+            if !shared.serves(&load) {
+                stop.stopped().await;
+                return Ok(());
+            }
+            if before.replace(load.load).is_some() {
+                shared.compare(&load);
+            }
+            if shared.reopen.load(Ordering::Relaxed) == load.load {
+                let limit = shared.plugin.limits().load;
+                let opened = shared.ask(&load, "channel.open", Some(limit)).await;
+                opened.map_err(ended)?;
+                shared.reopen.store(0, Ordering::Relaxed);
+            }
+            let mut running = pin!(shared.ask(&load, "channel.run", None));
             let result = tokio::select! {
                 biased;
                 result = &mut running => result,
                 () = stop.stopped() => {
-                    shared.end(running).await;
+                    shared.end(&load, running).await;
                     return Ok(());
                 }
                 // What was replaced has not come back and never may: the new one takes over.
-                () = shared.plugin.replaced(load) => Ok(Value::Null),
+                () = shared.plugin.replaced(load.load) => Ok(Value::Null),
             };
             if stop.is_stopped() {
                 return Ok(());
             }
-            if shared.plugin.loads() != load {
-                shared.compare();
+            let replaced = shared.current().is_some_and(|now| now.load != load.load);
+            if replaced {
                 continue;
             }
             return Err(match result {
                 Ok(_) => ChannelError::Lost("it ended by itself".into()),
                 Err(error) => {
-                    let died = matches!(error, PluginError::Died { .. });
-                    shared.reopen.fetch_or(died, Ordering::Relaxed);
+                    if matches!(error, PluginError::Died { .. }) {
+                        shared.reopen.store(load.load, Ordering::Relaxed);
+                    }
                     ended(error)
                 }
             });

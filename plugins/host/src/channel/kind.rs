@@ -110,9 +110,12 @@ impl ChannelKind for PluginKind {
             config: settings::plain(&self.merged(&opening.settings)),
             ..self.config.clone()
         };
-        let plugin = match house.linked {
-            Some(table) => house.plugins.link(config, table).await,
-            None => house.plugins.load(config).await,
+        let plugin = match (house.plugins.get(&config.name), house.linked) {
+            // The account is open with other settings: what it was ends once this is there, and goes
+            // on where this is refused.
+            (Some(plugin), _) => plugin.open_anew(config).await.map(|_| plugin),
+            (None, Some(table)) => house.plugins.link(config, table).await,
+            (None, None) => house.plugins.load(config).await,
         };
         let plugin = plugin.map_err(|refusal| OpenError::Failed(refusal.into()))?;
         let path = opening.webhook_path();
