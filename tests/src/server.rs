@@ -34,7 +34,7 @@ pub struct Server {
 pub struct Setup {
     /// Additions to its environment.
     pub environment: Vec<(String, String)>,
-    /// Laid over the harness's configuration, key by key.
+    /// Laid over the harness's configuration, key by key; `null` takes one away.
     pub config: Value,
     /// A command that ends in running its own last arguments: `sh -c '… exec "$@"' sh`.
     pub under: Vec<String>,
@@ -113,6 +113,21 @@ impl Server {
             http: reqwest::Client::new(),
             setup,
         })
+    }
+
+    /// Writes its configuration anew with this laid over it, `null` for what goes: for what is read
+    /// again while it runs, and for the next start.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn configure(&self, over: &Value) -> anyhow::Result<()> {
+        let file = self.folder.path().join("tandem.yaml");
+        let mut config: Value = serde_json::from_slice(&std::fs::read(&file)?)?;
+        lay_over(&mut config, over);
+        Ok(std::fs::write(
+            file,
+            serde_json::to_string_pretty(&config)?,
+        )?)
     }
 
     /// SIGKILL: no handler runs, nothing is flushed.
@@ -277,6 +292,10 @@ fn lay_over(config: &mut Value, over: &Value) {
         (_, Value::Null) => {}
         (Value::Object(config), Value::Object(over)) => {
             for (key, value) in over {
+                if value.is_null() {
+                    config.remove(key);
+                    continue;
+                }
                 lay_over(config.entry(key.as_str()).or_insert(Value::Null), value);
             }
         }

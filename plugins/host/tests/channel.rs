@@ -593,7 +593,10 @@ async fn an_account_opened_anew_goes_over_once_and_refused_settings_change_nothi
         stop = Stop::new();
         running = tape.run(&stop);
         // A reload of its file serves the new settings as well.
-        assert_eq!(tape.plugin().reload(None).await.unwrap(), Retired::Destroyed);
+        assert_eq!(
+            tape.plugin().reload(None).await.unwrap(),
+            Retired::Destroyed
+        );
     }
     writing.await.unwrap();
     until(|| tape.sink.events().len() == EVENTS as usize).await;

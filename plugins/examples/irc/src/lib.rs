@@ -13,7 +13,8 @@
 //! * [`line`] – lines of the protocol;
 //! * [`talk`] – which words are meant for us, and whose they are;
 //! * [`session`] – one connection, from its greeting to its end;
-//! * [`settings`] – one account's settings.
+//! * [`settings`] – one account's settings;
+//! * `tls` – whom a connection trusts.
 //!
 //! The protocol confirms nothing, so each message is followed by a `PING`: a server works off lines
 //! in their order, and its `PONG` says that the message was taken, or an error before it that it was
@@ -23,6 +24,8 @@ pub mod line;
 pub mod session;
 pub mod settings;
 pub mod talk;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod tls;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -79,6 +82,9 @@ impl Plugin for Irc {
     fn create(settings: Settings, host: Host) -> Result<Self, Error> {
         if let Some(objection) = settings.objection() {
             return Err(Error::new("config", objection));
+        }
+        if let Some(ca) = &settings.ca {
+            tls::check(ca)?;
         }
         Ok(Self {
             settings,
@@ -198,31 +204,7 @@ async fn connect(settings: &Settings) -> Result<Box<dyn Wire>, Error> {
     if !settings.tls {
         return Ok(Box::new(stream));
     }
-    secure(host, stream).await
-}
-
-#[cfg(feature = "tls")]
-async fn secure(host: &str, stream: TcpStream) -> Result<Box<dyn Wire>, Error> {
-    use tokio_rustls::{
-        TlsConnector,
-        rustls::{ClientConfig, RootCertStore, pki_types::ServerName},
-    };
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let config = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| Error::new("config", "`server` is no name a certificate can have"))?;
-    let connector = TlsConnector::from(Arc::new(config));
-    let secured = connector.connect(name, stream).await;
-    let secured = secured.map_err(|why| Error::new("lost", format_args!("TLS: {why}")))?;
-    Ok(Box::new(secured))
-}
-
-#[cfg(not(feature = "tls"))]
-async fn secure(_: &str, _: TcpStream) -> Result<Box<dyn Wire>, Error> {
-    Err(Error::new("config", "this plugin was built without TLS"))
+    tls::secure(settings, host, stream).await
 }
 
 /// Hands events in, in their order, as many at once as there are. IRC delivers nothing again, so

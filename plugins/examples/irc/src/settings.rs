@@ -12,6 +12,9 @@ pub struct Settings {
     pub nick: String,
     #[serde(default = "yes")]
     pub tls: bool,
+    /// Certificates in PEM that are trusted in place of the system's.
+    #[serde(default)]
+    pub ca: Option<String>,
     #[serde(default)]
     pub realname: Option<String>,
     #[serde(default)]
@@ -61,6 +64,7 @@ impl Settings {
                     "description": "irc.libera.chat, or with a port: irc.libera.chat:6697"},
                 "nick": {"type": "string", "pattern": "^[A-Za-z\\[\\]\\\\`_^{}|][A-Za-z0-9\\[\\]\\\\`_^{}|-]{0,29}$"},
                 "tls": {"type": "boolean", "default": true},
+                "ca": {"type": "string", "minLength": 1, "maxLength": 65536},
                 "realname": {"type": "string", "pattern": "^[^\\r\\n\\u0000]{1,100}$"},
                 "channels": {"type": "array", "maxItems": 50,
                     "items": {"type": "string", "pattern": "^[#&][^\\s,:\\u0007]{1,49}$"}},
@@ -93,6 +97,9 @@ impl Settings {
         };
         if odd(&self.password) || odd(&self.sasl) || odd(&self.nickserv) {
             return Some("a password holds a line break");
+        }
+        if self.ca.is_some() && !self.tls {
+            return Some("`ca` means nothing with `tls: false`");
         }
         if self.tls && !cfg!(feature = "tls") {
             return Some("this plugin was built without TLS: say `tls: false`");

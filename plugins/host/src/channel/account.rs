@@ -106,7 +106,9 @@ impl Shared {
         limit: Option<Duration>,
     ) -> Result<Value, PluginError> {
         let (plugin, nothing) = (&self.plugin, json!({}));
-        plugin.call_load(load, method, &nothing, self.meta(), limit).await
+        plugin
+            .call_load(load, method, &nothing, self.meta(), limit)
+            .await
     }
 
     /// A later load says other things than the first: messages are still made for the first.

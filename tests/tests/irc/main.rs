@@ -1,192 +1,24 @@
 //! Customers on a real IRC server are answered by the real program, over a channel that is a plugin.
 #![allow(clippy::unwrap_used)]
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+mod accounts;
+mod certificate;
+mod network;
+
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 use tandem_server::shop::{self, Seed, ShopDb};
 use tandem_tests::{
     command::{self, out},
-    libraries, packs, require, root,
+    libraries, packs, root,
     server::{Server, Setup},
 };
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    time::timeout,
-};
+
+use network::{Network, within};
 
 const TANDEM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
-/// How long something that must happen is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A network of one server, Debian's ngIRCd.
-struct Network {
-    folder: TempDir,
-    port: u16,
-    child: Child,
-}
-
-impl Network {
-    /// `None`, visibly, where there is no IRC server.
-    fn start(test: &str) -> Option<Self> {
-        if !require::tool("ngircd", test) {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        // Whoever the server becomes when it is started by root reads it.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let config = format!(
-            "[Global]\nName = irc.example.test\nInfo = A test\nListen = 127.0.0.1\nPorts = {port}\n\
-             MotdPhrase = Welcome\n[Limits]\nMaxConnectionsIP = 0\nMaxNickLength = 20\n\
-             MaxPenaltyTime = 0\n[Options]\nIdent = no\nPAM = no\nDNS = no\nSyslogFacility = local1\n"
-        );
-        fs::write(folder.path().join("ngircd.conf"), config).unwrap();
-        let child = Self::launch(&folder);
-        Some(Self {
-            folder,
-            port,
-            child,
-        })
-    }
-
-    fn launch(folder: &TempDir) -> Child {
-        let mut command = Command::new("ngircd");
-        let command = command
-            .arg("--nodaemon")
-            .arg("--config")
-            .arg(folder.path().join("ngircd.conf"));
-        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
-        quiet.spawn().unwrap()
-    }
-
-    /// It goes down with all connections, and comes back.
-    fn restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.child = Self::launch(&self.folder);
-    }
-
-    async fn person(&self, nick: &str) -> Person {
-        let stream = within("a connection", async {
-            loop {
-                if let Ok(stream) = TcpStream::connect(("127.0.0.1", self.port)).await {
-                    return stream;
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        });
-        let (read, write) = stream.await.into_split();
-        let mut person = Person {
-            nick: nick.to_owned(),
-            lines: BufReader::new(read).lines(),
-            write,
-        };
-        person.raw(&format!("NICK {nick}")).await;
-        person.raw(&format!("USER {nick} 0 * :{nick}")).await;
-        person.line_with(" 376 ").await;
-        person
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    match timeout(PATIENCE, work).await {
-        Ok(done) => done,
-        Err(_) => panic!("{what} did not come within {PATIENCE:?}"),
-    }
-}
-
-/// Somebody with an IRC program.
-struct Person {
-    nick: String,
-    lines: Lines<BufReader<OwnedReadHalf>>,
-    write: OwnedWriteHalf,
-}
-
-impl Person {
-    async fn raw(&mut self, line: &str) {
-        let bytes = format!("{line}\r\n");
-        self.write.write_all(bytes.as_bytes()).await.unwrap();
-    }
-
-    async fn says(&mut self, to: &str, text: &str) {
-        self.raw(&format!("PRIVMSG {to} :{text}")).await;
-    }
-
-    /// The next line that holds this.
-    async fn line_with(&mut self, part: &str) -> String {
-        let mut seen = Vec::new();
-        let read = async {
-            loop {
-                let line = self.lines.next_line().await.unwrap().expect("a connection");
-                if let Some(token) = line.strip_prefix("PING ") {
-                    let pong = format!("PONG {token}\r\n");
-                    self.write.write_all(pong.as_bytes()).await.unwrap();
-                } else if line.contains(part) {
-                    return line;
-                }
-                seen.push(line);
-            }
-        };
-        match timeout(PATIENCE, read).await {
-            Ok(line) => line,
-            Err(_) => panic!("{} waits for {part:?} and saw {seen:#?}", self.nick),
-        }
-    }
-
-    /// Waits until the bot is on the network.
-    async fn sees(&mut self, nick: &str) {
-        loop {
-            self.raw(&format!("ISON {nick}")).await;
-            if self.line_with(" 303 ").await.contains(&format!(":{nick}")) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    /// Waits until the bot is in the channel.
-    async fn sees_in(&mut self, nick: &str, channel: &str) {
-        loop {
-            self.raw(&format!("NAMES {channel}")).await;
-            let names = self.line_with(" 353 ").await;
-            self.line_with(" 366 ").await;
-            let names = names.rsplit(':').next().unwrap_or_default().to_owned();
-            if names
-                .split(' ')
-                .any(|name| name.trim_start_matches(['@', '+']) == nick)
-            {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    async fn asks(&mut self, to: &str, text: &str, answer: &str) -> String {
-        self.says(to, text).await;
-        self.line_with(answer).await
-    }
-}
-
 /// The folder that plugins lie in, with the library cargo builds for this test.
 fn plugins() -> TempDir {
     let folder = libraries::folder().unwrap();
