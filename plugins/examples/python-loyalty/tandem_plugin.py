@@ -13,6 +13,7 @@ raises is told as a failure of the plugin and logged. `plugin.config` is the con
 asks Tandem for something, `log` writes to its log; print() goes there, too. Needs nothing but Python.
 """
 
+import base64
 import json
 import sys
 import threading
@@ -23,9 +24,11 @@ from concurrent.futures import ThreadPoolExecutor
 class Refused(Exception):
     """A failure that was foreseen. `code` is a word for machines."""
 
-    def __init__(self, code, message="", retry_after_ms=None):
+    def __init__(self, code, message="", retry_after_ms=None, native_code=None):
         super().__init__(message)
         self.error = {"code": code, "message": message}
+        if native_code is not None:
+            self.error["native_code"] = native_code
         if retry_after_ms is not None:
             self.error["retry_after_ms"] = retry_after_ms
 
@@ -91,9 +94,21 @@ class Plugin:
             raise HostError(slot["error"])
         return slot.get("result")
 
+    def media(self, media):
+        """The stored file that a part of a message names, in "channel.send": its bytes, what it is,
+        and its name or None."""
+        try:
+            found = self.host("media.get", media={"ref": media["ref"]})
+        except HostError as error:
+            if error.code in ("not_found", "too_large", "bad_input", "unknown_method"):
+                raise Refused("rejected", str(error), native_code=error.code) from None
+            raise Refused("transient", str(error)) from None
+        return base64.b64decode(found["data"]), found["mime"], found.get("name")
+
     def run(self):
         """Answers until Tandem closes stdin."""
-        with ThreadPoolExecutor(self._concurrency) as pool:
+        # Receiving and its end never wait for a thread that other calls have.
+        with ThreadPoolExecutor(self._concurrency + 2) as pool:
             for line in sys.stdin:
                 message = json.loads(line)
                 if "method" not in message:

@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 
 use crate::{Limits, promise::may_wait};
 
-/// What stands behind all plugins. The server implements it: `inbox.accept`, `inbox.reply_within`,
-/// `receipt.update`, `kv.get`, `kv.put`.
+/// What stands behind all plugins. The server implements it: `kv.get`, `kv.put`. What
+/// accounts of channels hand in and ask for is answered before.
 #[async_trait]
 pub trait Services: Send + Sync + 'static {
     /// A plugin, by its configured name, asks for something. May be dropped when it takes too long.

@@ -16,7 +16,7 @@ use axum::http::Method;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use tandem_channel_kit::{
-    Account, Channel, ChannelError, Health, Inbox, InboxError, Kind as _, Opening, Stop,
+    Account, Channel, ChannelError, Health, Inbox, InboxError, Kind as _, NewFile, Opening, Stop,
     conformance::{
         self,
         sending::{self, Outgoing},
@@ -29,8 +29,9 @@ use tandem_channel_kit::{
     kind::Secret,
 };
 use tandem_domain::{
+    LaneId, WorkspaceId,
     channel::SendError,
-    message::{Content, Media, MediaKind},
+    message::{Content, Media, MediaKind, Part},
 };
 use tandem_plugin_host::{NoServices, PluginConfig, PluginKind, Plugins, Retired};
 use tandem_plugin_sdk::{
@@ -39,7 +40,8 @@ use tandem_plugin_sdk::{
     ffi::{Exported, linked},
     implement_plugin,
     wire::{
-        Capabilities, Fetched, HttpRequest, HttpResponse, Inbound, Manifest, Outbound, Receipt,
+        self, Capabilities, Fetched, HttpRequest, HttpResponse, Inbound, Manifest, Outbound,
+        Receipt,
     },
 };
 
@@ -373,6 +375,13 @@ impl tandem_plugin_sdk::Channel for Tape {
 
     fn send(&self, message: Outbound, meta: &Meta) -> Result<Receipt, SendErrorOf> {
         assert_eq!(meta.idempotency_key.as_deref(), Some(message.uuid.as_str()));
+        if let Some(wire::Part::Media(media)) = message.content.parts.first() {
+            let file = self.host.media(&media.reference)?;
+            let (name, size) = (file.name.as_deref(), file.data.0.len());
+            let text = format!("{} {} {size}", name.unwrap_or("-"), file.mime);
+            far().get_mut(&self.name).unwrap().sent.push(text);
+            return Ok(Receipt::default());
+        }
         match message.content.plain().as_str() {
             "panic" => panic!("as the test wants it"),
             "hang" => loop {
@@ -783,4 +792,75 @@ async fn media_are_fetched_by_their_reference() {
     assert!(matches!(gone, Err(SendError::Rejected { code, .. }) if code == "404"));
     let panicked = fetch("panic").await;
     assert!(matches!(panicked, Err(SendError::Transient(_))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_with_a_stored_file_leaves_with_its_bytes() {
+    let tape = Taped::new("files").await;
+    let send = async |reference: String| {
+        let media = Media {
+            media: MediaKind::File,
+            reference,
+            mime: "text/plain".into(),
+            name: None,
+            size: None,
+            alt: None,
+        };
+        let content = Content {
+            parts: vec![Part::Media(media)],
+            ..Content::default()
+        };
+        let message = fake::outbound(&tape.account, "ada", content);
+        tape.channel.send(&message).await
+    };
+    let store = async |inbox: &Inbox, name: &str, bytes: usize| {
+        let file = NewFile {
+            name: name.into(),
+            mime: "application/pdf".into(),
+            bytes: vec![7; bytes].into(),
+        };
+        let row = inbox
+            .store_file(LaneId::derive(&["l"]), file)
+            .await
+            .unwrap();
+        format!("file:{}", row.id)
+    };
+    let refused = async |reference: String, why: &str| {
+        let end = send(reference).await;
+        assert!(
+            matches!(&end, Err(SendError::Rejected { code, .. }) if code == why),
+            "{end:?}"
+        );
+    };
+    let inbox = tape.inbox();
+    let ours = store(&inbox, "bill.pdf", 10 << 20).await;
+    let unnamed = store(&inbox, "", 3).await;
+    let large = store(&inbox, "film.mp4", (10 << 20) + 1).await;
+    let theirs = Account {
+        workspace: WorkspaceId::new("another"),
+        ..tape.account.clone()
+    };
+    let theirs = Inbox::new(theirs, Arc::new(tape.sink.clone()));
+    let theirs = store(&theirs, "secret.pdf", 3).await;
+
+    // Nobody has connected the account yet.
+    let end = send(ours.clone()).await;
+    assert!(matches!(end, Err(SendError::Transient(_))), "{end:?}");
+    let _routes = tape.channel.routes(tape.inbox());
+    send(ours.clone()).await.unwrap();
+    send(unnamed).await.unwrap();
+    assert_eq!(
+        far()["files"].sent,
+        ["bill.pdf application/pdf 10485760", "- application/pdf 3"]
+    );
+    refused(theirs, "not_found").await;
+    refused(
+        format!("file:{}", tandem_domain::FileId::fresh()),
+        "not_found",
+    )
+    .await;
+    refused("file:../../etc/passwd".into(), "not_found").await;
+    refused(large, "too_large").await;
+    refused("https://shop.example/a.pdf".into(), "bad_input").await;
+    assert_eq!(far()["files"].sent.len(), 2);
 }

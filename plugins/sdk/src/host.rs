@@ -9,7 +9,7 @@ use tandem_plugin_abi::{code, level};
 use crate::{
     Error,
     ffi::HostRef,
-    wire::{Accepted, Bytes, Inbound, Receipt, ReplyClaim, read},
+    wire::{Accepted, Bytes, Inbound, Receipt, ReplyClaim, StoredMedia, read},
 };
 
 /// The host. Copy it to wherever it is needed.
@@ -120,6 +120,27 @@ impl Host {
     #[must_use]
     pub fn inbox(&self) -> Inbox {
         Inbox(*self)
+    }
+
+    /// The bytes of a stored file that a part of a message names: `file:…`, as `media.reference`
+    /// or the `image` of a card. For accounts of a channel, and files of their own workspace.
+    ///
+    /// # Errors
+    /// [`Failed`](HostError::Failed) with the code `not_found` where there is none of this
+    /// workspace, [`TooLarge`](HostError::TooLarge), [`BadInput`](HostError::BadInput) where the
+    /// reference is another; see [`HostError`]. In `send` a `?` makes of it what the outbox needs.
+    pub fn media(&self, reference: &str) -> Result<StoredMedia, HostError> {
+        #[derive(Serialize)]
+        struct Params<'a> {
+            media: Reference<'a>,
+        }
+        #[derive(Serialize)]
+        struct Reference<'a> {
+            #[serde(rename = "ref")]
+            reference: &'a str,
+        }
+        let media = Reference { reference };
+        self.call("media.get", &Params { media })
     }
 
     /// Small values that outlive the plugin.

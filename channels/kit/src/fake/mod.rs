@@ -41,7 +41,7 @@ struct Inner {
     events: Vec<Inbound>,
     lanes: HashMap<LaneId, Lane>,
     turns: HashMap<InboxId, (LaneId, usize, usize)>,
-    files: HashMap<FileId, File>,
+    files: HashMap<(WorkspaceId, FileId), File>,
     receipts: Vec<(LaneId, MessageId, Delivery)>,
     unknown: Vec<(AccountId, String, Vec<u8>)>,
     addresses: HashMap<String, Account>,
@@ -308,7 +308,7 @@ impl Sink for MemorySink {
 
     async fn store_file(
         &self,
-        _account: &Account,
+        account: &Account,
         lane: LaneId,
         file: NewFile,
     ) -> Result<FileRow, InboxError> {
@@ -325,7 +325,7 @@ impl Sink for MemorySink {
             created_at: Timestamp::now(),
         };
         inner.files.insert(
-            row.id,
+            (account.workspace.clone(), row.id),
             File {
                 row: row.clone(),
                 bytes: file.bytes,
@@ -353,8 +353,9 @@ impl Sink for MemorySink {
         Ok(())
     }
 
-    async fn load_file(&self, _account: &Account, id: FileId) -> Result<Option<File>, InboxError> {
-        Ok(self.lock().files.get(&id).cloned())
+    async fn load_file(&self, account: &Account, id: FileId) -> Result<Option<File>, InboxError> {
+        let file = (account.workspace.clone(), id);
+        Ok(self.lock().files.get(&file).cloned())
     }
 }
 

@@ -19,10 +19,11 @@ const VALUE_MAX: usize = 64 << 10;
 /// Bytes of a key.
 const KEY_MAX: usize = 256;
 /// What only a channel may ask.
-const OF_CHANNELS: [&str; 4] = [
+const OF_CHANNELS: [&str; 5] = [
     "inbox.accept",
     "inbox.accept_unknown",
     "inbox.reply_within",
+    "media.get",
     "receipt.update",
 ];
 

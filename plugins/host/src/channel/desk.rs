@@ -1,4 +1,4 @@
-//! What the accounts of channels hand in, by the names of their instances.
+//! What the accounts of channels hand in and ask for, by the names of their instances.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,7 @@ use tandem_plugin_sdk::{
     wire::{self, Bytes},
 };
 
-use super::event;
+use super::{event, media};
 use crate::{ServiceError, Services};
 
 /// Claims of one account that are open at once.
@@ -69,7 +69,11 @@ impl Desk {
     ) -> Option<Result<Value, ServiceError>> {
         let known = matches!(
             method,
-            "inbox.accept" | "inbox.accept_unknown" | "inbox.reply_within" | "receipt.update"
+            "inbox.accept"
+                | "inbox.accept_unknown"
+                | "inbox.reply_within"
+                | "media.get"
+                | "receipt.update"
         );
         if !known {
             return None;
@@ -83,6 +87,7 @@ impl Desk {
             "inbox.accept" => accept(&inbox, params).await,
             "inbox.accept_unknown" => accept_unknown(&inbox, params).await,
             "inbox.reply_within" => self.reply_within(instance, &inbox, params).await,
+            "media.get" => media::get(&inbox, params).await,
             _ => self.settle(instance, params).await,
         })
     }
@@ -206,7 +211,7 @@ async fn accept_unknown(inbox: &Inbox, params: &Value) -> Result<Value, ServiceE
     kept.map(|()| Value::Null).map_err(refused)
 }
 
-fn typed<T: DeserializeOwned>(params: &Value) -> Result<T, ServiceError> {
+pub(super) fn typed<T: DeserializeOwned>(params: &Value) -> Result<T, ServiceError> {
     serde_path_to_error::deserialize(params).map_err(|why| ServiceError::BadInput(why.to_string()))
 }
 

@@ -6,13 +6,15 @@
 //! * `opened` – what `channel.open` says, held against what a channel can be;
 //! * `account` – one account: receiving, sending, fetching, how it stands;
 //! * `http` – the platform's requests to its address;
-//! * `desk` – what the plugin hands in: events, ends of claims.
+//! * `desk` – what the plugin hands in: events, ends of claims;
+//! * `media` – the stored files it asks for.
 
 mod account;
 mod desk;
 mod event;
 mod http;
 pub mod kind;
+mod media;
 mod opened;
 mod settings;
 

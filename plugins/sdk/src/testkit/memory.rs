@@ -12,7 +12,7 @@ use tandem_plugin_abi::{code, level, services::Services};
 
 use crate::{
     Error, Level,
-    wire::{Accepted, Inbound, read},
+    wire::{Accepted, Inbound, StoredMedia, read},
 };
 
 /// A line of the log.
@@ -36,6 +36,7 @@ struct Kept {
     values: BTreeMap<String, Value>,
     settled: Vec<Value>,
     unknown: Vec<Value>,
+    media: BTreeMap<String, StoredMedia>,
     refuse: Option<i32>,
 }
 
@@ -87,6 +88,11 @@ impl MemoryHost {
         self.kept().settled.clone()
     }
 
+    /// Keeps a file for messages that name it: `file:1`.
+    pub fn keep_media(&self, reference: &str, media: StoredMedia) {
+        self.kept().media.insert(reference.to_owned(), media);
+    }
+
     /// From now on everything is answered with this code; `None` ends that.
     pub fn refuse(&self, code: Option<i32>) {
         self.kept().refuse = code;
@@ -96,9 +102,21 @@ impl MemoryHost {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answer(&self, method: &str, params: &[u8]) -> Result<Value, (i32, String)> {
-        fn params_of<T: serde::de::DeserializeOwned>(params: &[u8]) -> Result<T, (i32, String)> {
-            read(params).map_err(|why| (code::BAD_INPUT, why))
+    fn answer(&self, method: &str, params: &[u8]) -> Result<Value, (i32, Error)> {
+        fn refused(code: i32, why: impl std::fmt::Display) -> (i32, Error) {
+            (code, Error::new("refused", why))
+        }
+        fn params_of<T: serde::de::DeserializeOwned>(params: &[u8]) -> Result<T, (i32, Error)> {
+            read(params).map_err(|why| refused(code::BAD_INPUT, why))
+        }
+        #[derive(Deserialize)]
+        struct Get {
+            media: Reference,
+        }
+        #[derive(Deserialize)]
+        struct Reference {
+            #[serde(rename = "ref")]
+            reference: String,
         }
         #[derive(Deserialize)]
         struct Accept {
@@ -112,7 +130,7 @@ impl MemoryHost {
         }
         let mut kept = self.kept();
         if let Some(code) = kept.refuse {
-            return Err((code, "as the test wants it".to_owned()));
+            return Err(refused(code, "as the test wants it"));
         }
         match method {
             "inbox.accept" => {
@@ -131,6 +149,17 @@ impl MemoryHost {
                 kept.settled.push(params_of(params)?);
                 Ok(Value::Null)
             }
+            "media.get" => {
+                let Get { media } = params_of(params)?;
+                let gone = || {
+                    (
+                        code::ERROR,
+                        Error::new("not_found", "there is no such file"),
+                    )
+                };
+                let found = kept.media.get(&media.reference).ok_or_else(gone)?;
+                Ok(json!(found))
+            }
             "kv.get" => {
                 let Key { key, .. } = params_of(params)?;
                 Ok(json!({"value": kept.values.get(&key)}))
@@ -144,7 +173,10 @@ impl MemoryHost {
                 }
                 Ok(Value::Null)
             }
-            _ => Err((code::UNKNOWN_METHOD, format!("there is no `{method}`"))),
+            _ => {
+                let why = format_args!("there is no `{method}`");
+                Err(refused(code::UNKNOWN_METHOD, why))
+            }
         }
     }
 }
@@ -181,10 +213,7 @@ impl Services for MemoryHost {
         let method = String::from_utf8_lossy(method);
         match self.answer(&method, params) {
             Ok(result) => (code::OK, result.to_string().into_bytes()),
-            Err((code, why)) => {
-                let error = Error::new("refused", why);
-                (code, serde_json::to_vec(&error).unwrap_or_default())
-            }
+            Err((code, error)) => (code, serde_json::to_vec(&error).unwrap_or_default()),
         }
     }
 }

@@ -150,6 +150,16 @@ pub struct Fetched {
     pub data: Bytes,
 }
 
+/// A stored file that a message to the platform carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredMedia {
+    pub mime: String,
+    /// What it was called by whoever sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub data: Bytes,
+}
+
 /// One native send.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outbound {

@@ -17,7 +17,7 @@ pub use manifest::{Fault, Kind, Manifest, MethodSpec};
 pub use message::{
     Accepted, Author, Capabilities, Card, Choice, ChoiceStyle, Content, ConversationKind, Delivery,
     FetchParams, Fetched, Inbound, InboundKind, Media, MediaKind, NativeConversation, Outbound,
-    Part, Receipt, ReplyClaim, ReplyContext, ReplyUse, SendOp, SendParams, Sender,
+    Part, Receipt, ReplyClaim, ReplyContext, ReplyUse, SendOp, SendParams, Sender, StoredMedia,
 };
 pub use payload::{
     ChatMessage, Embed, Embedded, ExportBatch, ExportReceipt, Finish, Generate, Generated,
