@@ -60,7 +60,7 @@ class Plugin:
         self._next = 1
         self._lock = threading.Lock()
         # Only messages go out on stdout; what is printed goes to the log.
-        self._out = sys.stdout
+        self._out = sys.stdout.buffer
         sys.stdout = sys.stderr
 
     def action(self, name, **spec):
@@ -109,7 +109,7 @@ class Plugin:
         """Answers until Tandem closes stdin."""
         # Receiving and its end never wait for a thread that other calls have.
         with ThreadPoolExecutor(self._concurrency + 2) as pool:
-            for line in sys.stdin:
+            for line in sys.stdin.buffer:
                 message = json.loads(line)
                 if "method" not in message:
                     slot = self._asked.pop(message["id"])
@@ -151,7 +151,8 @@ class Plugin:
         self._send({"id": message["id"], "error": error})
 
     def _send(self, message):
-        line = json.dumps(message, ensure_ascii=False)
+        # Half of a character is nothing that could be sent.
+        line = json.dumps(message, ensure_ascii=False).encode(errors="replace")
         with self._lock:
-            self._out.write(line + "\n")
+            self._out.write(line + b"\n")
             self._out.flush()

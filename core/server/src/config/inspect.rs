@@ -148,14 +148,7 @@ pub(super) fn secrets(tree: &Node, folder: &Path, env: &Environment) -> Vec<Prob
 }
 
 fn absent(error: &SecretError) -> (String, String) {
-    let zh = match error {
-        SecretError::NotSet(name) => format!("未设置环境变量 {name}"),
-        SecretError::Empty(Secret::Env(name)) => format!("环境变量 {name} 为空"),
-        SecretError::Empty(Secret::File(path)) => format!("密钥文件 {} 为空", path.display()),
-        SecretError::Unreadable { path, .. } => format!("无法读取密钥文件 {}", path.display()),
-        SecretError::TooLarge(path) => format!("密钥文件 {} 超过 64 KB", path.display()),
-        SecretError::Unusable(..) => "该密钥无法使用".to_owned(),
-    };
+    let zh = error.zh();
     (
         format!("{error} here; the server needs it when it starts"),
         format!("此处{zh}；服务器启动时需要它"),

@@ -61,6 +61,21 @@ impl fmt::Display for Secret {
     }
 }
 
+impl SecretError {
+    /// The same in Chinese.
+    #[must_use]
+    pub fn zh(&self) -> String {
+        match self {
+            Self::NotSet(name) => format!("未设置环境变量 {name}"),
+            Self::Empty(Secret::Env(name)) => format!("环境变量 {name} 为空"),
+            Self::Empty(Secret::File(path)) => format!("密钥文件 {} 为空", path.display()),
+            Self::Unreadable { path, .. } => format!("无法读取密钥文件 {}", path.display()),
+            Self::TooLarge(path) => format!("密钥文件 {} 超过 64 KB", path.display()),
+            Self::Unusable(..) => "该密钥无法使用".to_owned(),
+        }
+    }
+}
+
 impl SecretText {
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -5,13 +5,15 @@ use std::{
     sync::Arc,
 };
 
+use async_trait::async_trait;
+use serde_json::{Value, json};
 use tandem_plugin_host::{
-    HostConfig, Limits, Manifest, NoServices, PluginConfig, Plugins, Refusal,
+    HostConfig, Limits, Manifest, PluginConfig, Plugins, Refusal, ServiceError, Services,
 };
 
 /// A host that loads nothing, with a private folder of its own that goes with it.
 pub struct Looks {
-    host: Plugins,
+    host: Arc<Plugins>,
     private: PathBuf,
 }
 
@@ -29,7 +31,7 @@ impl Looks {
             probe: super::probe(),
             limits: Limits::default(),
         };
-        let host = Plugins::new(config, Arc::new(NoServices))?;
+        let host = Arc::new(Plugins::new(config, Arc::new(Forgetful))?);
         Ok(Self { host, private })
     }
 
@@ -49,8 +51,22 @@ impl Looks {
 
     /// The host itself, for whoever goes on to load.
     #[must_use]
-    pub fn host(&self) -> &Plugins {
+    pub fn host(&self) -> &Arc<Plugins> {
         &self.host
+    }
+}
+
+/// What a plugin asks that is only tried: it has kept nothing yet, and nothing is kept.
+struct Forgetful;
+
+#[async_trait]
+impl Services for Forgetful {
+    async fn call(&self, _: &str, method: &str, _: Value) -> Result<Value, ServiceError> {
+        match method {
+            "kv.get" => Ok(json!({"value": null})),
+            "kv.put" => Ok(json!({})),
+            _ => Err(ServiceError::UnknownMethod),
+        }
     }
 }
 

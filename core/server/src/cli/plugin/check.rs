@@ -6,13 +6,13 @@ use anyhow::Context as _;
 use serde_json::json;
 use tandem_flow::diagnostic::{Words, words};
 use tandem_plugin_host::{
-    Limits, Manifest, PluginConfig, Refusal, Retired, elf,
+    Kind, Limits, Manifest, PluginConfig, Refusal, Retired, elf,
     file::{PrivateCopy, admit},
     schema::misfits,
 };
 
 use super::{
-    Common, End, Which,
+    Common, End, Which, account,
     find::{Found, find},
 };
 use crate::plugins::{Looks, note_native};
@@ -54,18 +54,21 @@ pub(super) fn refused(common: &Common, refusal: &Refusal) -> anyhow::Result<End>
     Ok(End::Wrong)
 }
 
-struct Told<'c> {
+pub(super) struct Told<'c> {
     common: &'c Common,
     lines: Vec<serde_json::Value>,
 }
 
 impl Told<'_> {
-    fn say(&mut self, good: bool, what: &Words) -> anyhow::Result<()> {
+    /// `None` for what was not tried.
+    fn say(&mut self, good: impl Into<Option<bool>>, what: &Words) -> anyhow::Result<()> {
+        let good = good.into();
         self.lines.push(json!({"ok": good, "what": what}));
         if !self.common.json() {
             let mark = match good {
-                true => "\x1b[32m✓\x1b[0m",
-                false => "\x1b[1;31m✗\x1b[0m",
+                Some(true) => "\x1b[32m✓\x1b[0m",
+                Some(false) => "\x1b[1;31m✗\x1b[0m",
+                None => "–",
             };
             let text = what.get(self.common.lang());
             writeln!(self.common.out(), "{mark} {text}")?;
@@ -73,14 +76,21 @@ impl Told<'_> {
         Ok(())
     }
 
-    fn good(&mut self, en: impl Into<String>, zh: impl Into<String>) -> anyhow::Result<()> {
+    pub fn good(&mut self, en: impl Into<String>, zh: impl Into<String>) -> anyhow::Result<()> {
         self.say(true, &words(en, zh))
     }
+
+    pub fn untried(&mut self, en: impl Into<String>, zh: impl Into<String>) -> anyhow::Result<()> {
+        self.say(None, &words(en, zh))
+    }
+}
+
+pub(super) fn said(refusal: &Refusal) -> Words {
+    words(refusal.to_string(), refusal.zh())
 }
 
 /// The outer error is ours, the inner one the plugin's.
 async fn checks(told: &mut Told<'_>, found: &Found) -> anyhow::Result<Result<(), Words>> {
-    let said = |refusal: &Refusal| words(refusal.to_string(), refusal.zh());
     let plugin = &found.plugin;
     let looks = match Looks::new(found.folders.clone()) {
         Ok(looks) => looks,
@@ -107,28 +117,47 @@ async fn checks(told: &mut Told<'_>, found: &Found) -> anyhow::Result<Result<(),
         format!("its manifest holds: {name} {version}, {kinds}, methods: {methods}"),
         format!("清单有效：{name} {version}，{kinds}，方法 {methods} 个"),
     )?;
-    if let Err(why) = settings(&manifest, plugin, found.configured) {
+    // A channel alone has no instance but those of its accounts.
+    let alone = match &found.config {
+        Some(config) => config.is_channel_alone(&plugin.name, &manifest),
+        None => is_channel_alone(&manifest),
+    };
+    if !alone {
+        let began = began(told, found, &looks, &manifest).await;
+        note_native(looks.host());
+        if let Err(why) = began? {
+            return Ok(Err(why));
+        }
+    }
+    let accounts = account::checks(told, found, &looks, &manifest).await;
+    note_native(looks.host());
+    accounts
+}
+
+/// An instance of its own, from its settings to its end.
+async fn began(
+    told: &mut Told<'_>,
+    found: &Found,
+    looks: &Looks,
+    manifest: &Manifest,
+) -> anyhow::Result<Result<(), Words>> {
+    if let Err(why) = settings(manifest, &found.plugin, found.config.is_some()) {
         return Ok(Err(why));
     }
     told.good("its configuration fits its schema", "配置符合它的 schema")?;
     let began = Instant::now();
-    let loaded = match looks.host().load(plugin.clone()).await {
+    let loaded = match looks.host().load(found.plugin.clone()).await {
         Ok(loaded) => loaded,
-        Err(refusal) => {
-            note_native(looks.host());
-            return Ok(Err(said(&refusal)));
-        }
+        Err(refusal) => return Ok(Err(said(&refusal))),
     };
-    note_native(looks.host());
     let took = began.elapsed().as_millis();
     told.good(
         format!("it is loaded and begins, in {took} ms"),
         format!("已加载并启动，用时 {took} 毫秒"),
     )?;
     let began = Instant::now();
-    if let Retired::Leaked(why) = loaded.unload().await {
-        let en = format!("it does not end: {why}");
-        return Ok(Err(words(en, format!("它没有结束：{why}"))));
+    if let Err(why) = ended(loaded.unload().await) {
+        return Ok(Err(why));
     }
     let took = began.elapsed().as_millis();
     told.good(
@@ -136,6 +165,21 @@ async fn checks(told: &mut Told<'_>, found: &Found) -> anyhow::Result<Result<(),
         format!("已结束，用时 {took} 毫秒"),
     )?;
     Ok(Ok(()))
+}
+
+pub(super) fn ended(retired: Retired) -> Result<(), Words> {
+    match retired {
+        Retired::Destroyed => Ok(()),
+        Retired::Leaked(why) => Err(words(
+            format!("it does not end: {why}"),
+            format!("它没有结束：{why}"),
+        )),
+    }
+}
+
+fn is_channel_alone(manifest: &Manifest) -> bool {
+    let offered = Kind::ALL.into_iter().filter(|kind| manifest.offers(*kind));
+    offered.eq([Kind::Channel])
 }
 
 /// What is seen of a file without running it.
@@ -174,6 +218,10 @@ fn settings(manifest: &Manifest, plugin: &PluginConfig, configured: bool) -> Res
     let place: String = first.path.iter().map(|step| format!(".{step}")).collect();
     let (en, zh) = first.what.said();
     let (way_en, way_zh) = match configured {
+        true if is_channel_alone(manifest) => (
+            "; it is a channel: its settings are those of an account, under `channels`",
+            "；它是渠道：其设置写在 `channels` 下的账号中",
+        ),
         true => ("", ""),
         false => (
             "; name the plugin in tandem.yaml with its `config`, and check it by that name",

@@ -10,7 +10,7 @@ use tandem_plugin_host::PluginConfig;
 
 use super::{super::check::print_config, Common, Which};
 use crate::{
-    config::{Config, Environment},
+    config::{Config, Environment, Other},
     lang::Pick as _,
 };
 
@@ -18,8 +18,17 @@ use crate::{
 pub(super) struct Found {
     pub plugin: PluginConfig,
     pub folders: Vec<PathBuf>,
-    /// Whether the configuration names it.
-    pub configured: bool,
+    /// The configuration that names it.
+    pub config: Option<Config>,
+    pub environment: Environment,
+}
+
+impl Found {
+    /// The channels that are this plugin.
+    pub fn channels(&self) -> impl Iterator<Item = (&String, &Other)> {
+        let all = self.config.iter().flat_map(|c| &c.channels.others);
+        all.filter(|(_, other)| other.plugin.as_ref() == Some(&self.plugin.name))
+    }
 }
 
 /// A file is that file, with the settings of the entry that names it; anything else is a name of the
@@ -65,11 +74,12 @@ pub(super) fn find(common: &Common, which: &Which) -> anyhow::Result<Option<Foun
         return Ok(Some(Found {
             plugin,
             folders,
-            configured: true,
+            config,
+            environment,
         }));
     }
     if which.plugin.is_file() {
-        return Ok(Some(of_file(&which.plugin)?));
+        return Ok(Some(of_file(&which.plugin, environment)?));
     }
     let (name, known) = (which.plugin.display(), config.map(|config| names(&config)));
     let known = known.filter(|known| !known.is_empty());
@@ -94,7 +104,7 @@ fn names(config: &Config) -> String {
 }
 
 /// A library, or else a program; of Python where its name says so.
-fn of_file(path: &Path) -> anyhow::Result<Found> {
+fn of_file(path: &Path, environment: Environment) -> anyhow::Result<Found> {
     let path = std::fs::canonicalize(path)
         .with_context(|| format!("{} cannot be opened", path.display()))?;
     let mut first = [0; 4];
@@ -126,6 +136,7 @@ fn of_file(path: &Path) -> anyhow::Result<Found> {
     Ok(Found {
         plugin,
         folders: path.parent().map(Path::to_path_buf).into_iter().collect(),
-        configured: false,
+        config: None,
+        environment,
     })
 }

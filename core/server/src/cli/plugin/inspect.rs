@@ -18,16 +18,16 @@ pub(super) fn run(common: &Common, options: &Inspect) -> anyhow::Result<End> {
     };
     let runtime = tokio::runtime::Runtime::new().context("no runtime could be started")?;
     let looked = runtime.block_on(async {
-        let looks = Looks::new(found.folders)?;
+        let looks = Looks::new(found.folders.clone())?;
         looks.look(&found.plugin).await
     });
     let manifest = match looked {
         Ok(manifest) => manifest,
         Err(refusal) => return refused(common, &refusal),
     };
-    let name = match found.configured {
-        true => &found.plugin.name,
-        false => &manifest.name,
+    let name = match found.config {
+        Some(_) => &found.plugin.name,
+        None => &manifest.name,
     };
     let mut written = None;
     if let Some(pack) = &options.write {

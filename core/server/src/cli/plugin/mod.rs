@@ -1,9 +1,11 @@
 //! `tandem plugin`: makes, looks at and tries plugins.
 //!
 //! * [`find`] – the plugin that was meant: a file, or a name of the configuration;
-//! * [`inspect`] – what it says of itself; [`check`] – all that a start would do with it;
+//! * [`inspect`] – what it says of itself; [`check`] – all that a start would do with it, [`account`]
+//!   – with the accounts of a channel;
 //! * [`new`] – one to begin with.
 
+mod account;
 mod check;
 mod find;
 mod inspect;

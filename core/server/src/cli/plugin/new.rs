@@ -60,16 +60,15 @@ const C: [(&str, &str); 4] = [
     ("test.c", template!("new/c/test.c.in")),
     ("tandem_plugin.h", template!("abi/include/tandem_plugin.h")),
 ];
-const PYTHON: [(&str, &str); 3] = [
-    ("{{name}}.py", template!("new/python/plugin.py.in")),
-    (
-        "test_{{name}}.py",
-        template!("new/python/test_plugin.py.in"),
-    ),
-    (
-        "tandem_plugin.py",
-        template!("examples/python-loyalty/tandem_plugin.py"),
-    ),
+const PYTHON: &str = template!("examples/python-loyalty/tandem_plugin.py");
+/// The plugin and its test.
+const PYTHON_ACTION: [&str; 2] = [
+    template!("new/python/plugin.py.in"),
+    template!("new/python/test_plugin.py.in"),
+];
+const PYTHON_CHANNEL: [&str; 2] = [
+    template!("new/python-channel/plugin.py.in"),
+    template!("new/python-channel/test_plugin.py.in"),
 ];
 
 pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
@@ -79,12 +78,12 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
         let refusal = Refusal::BadName;
         bail!("{}", lang.pick(refusal.to_string(), refusal.zh()));
     }
-    if options.language != Language::Rust && options.kind != Kind::Action {
+    if options.language == Language::C && options.kind != Kind::Action {
         bail!(
             "{}",
             lang.pick(
-                "in C and Python there is a beginning for an action only; docs/plugins.md names the methods of the other kinds",
-                "C 与 Python 目前只有 action 的模板；其他种类的方法见 docs/plugins.zh.md",
+                "in C there is a beginning for an action only; docs/plugins.md names the methods of the other kinds",
+                "C 目前只有 action 的模板；其他种类的方法见 docs/plugins.zh.md",
             )
         );
     }
@@ -114,7 +113,17 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
             ),
         ],
         Language::C => C.to_vec(),
-        Language::Python => PYTHON.to_vec(),
+        Language::Python => {
+            let [plugin, test] = match options.kind {
+                Kind::Action => PYTHON_ACTION,
+                Kind::Channel => PYTHON_CHANNEL,
+            };
+            vec![
+                ("{{name}}.py", plugin),
+                ("test_{{module}}.py", test),
+                ("tandem_plugin.py", PYTHON),
+            ]
+        }
     };
     let sdk = match options.language {
         Language::Rust => sdk(common, options.sdk.as_deref(), folder).inspect_err(|_| {
@@ -128,6 +137,8 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
     let sdk = sdk.display().to_string();
     let filled = |text: &str| {
         text.replace("{{name}}", name)
+            // Python finds no test in a file whose name is no module's.
+            .replace("{{module}}", &name.replace('-', "_"))
             .replace("{{Type}}", &type_name(name))
             // A path within quotes of TOML.
             .replace("{{sdk}}", &sdk.replace('\\', "\\\\").replace('"', "\\\""))
@@ -159,14 +170,27 @@ pub(super) fn run(common: &Common, options: &New) -> anyhow::Result<End> {
         Language::C => ("make && make test", format!("{name}.so")),
         Language::Python => ("python3 -m unittest", format!("{name}.py")),
     };
+    let (inspect, then) = match options.kind {
+        Kind::Action => (
+            format!("{plugin} --write PACK"),
+            lang.pick(
+                "Then put it into a plugin folder and name it in tandem.yaml: docs/plugins.md, \"From nothing to a flow that calls it\".",
+                "然后把它放进插件目录，并写入 tandem.yaml：见 docs/plugins.zh.md“从零到流程调用”。",
+            ),
+        ),
+        // No flow calls it: no pack needs its contract.
+        Kind::Channel => (
+            plugin,
+            lang.pick(
+                "Then put it into a plugin folder and name it and its accounts in tandem.yaml: docs/channels/plugin.md, \"In the configuration\".",
+                "然后把它放进插件目录，并把它和它的账号写入 tandem.yaml：见 docs/channels/plugin.zh.md“写进配置”。",
+            ),
+        ),
+    };
     writeln!(
         common.out(),
-        "{said}\n  cd {shown}\n  {build}\n  tandem plugin inspect {plugin} --write PACK"
+        "{said}\n  cd {shown}\n  {build}\n  tandem plugin inspect {inspect}"
     )?;
-    let then = lang.pick(
-        "Then put it into a plugin folder and name it in tandem.yaml: docs/plugins.md, \"From nothing to a flow that calls it\".",
-        "然后把它放进插件目录，并写入 tandem.yaml：见 docs/plugins.zh.md“从零到流程调用”。",
-    );
     writeln!(common.out(), "{then}")?;
     Ok(End::Well)
 }
