@@ -232,6 +232,13 @@ pub(crate) fn pack_folder(given: Option<&Path>) -> PathBuf {
     given.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
+/// The configuration's file as given, or the one here.
+pub(crate) fn config_file(given: Option<&Path>) -> Option<PathBuf> {
+    let here = Path::new("tandem.yaml");
+    let file = given.or_else(|| here.exists().then_some(here));
+    file.map(Path::to_path_buf)
+}
+
 /// Reads a pack; prints what is wrong with it and gives none when it has errors.
 pub(crate) fn load_pack(
     common: &Common,

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::{Common, End, check};
+use super::{Common, End, check, config_file};
 use crate::lang::Pick as _;
 use crate::{
     app::{App, BadPack},
@@ -38,8 +38,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(common: &Common, options: Options) -> anyhow::Result<End> {
     let environment = Environment::of_process();
-    let here = PathBuf::from("tandem.yaml");
-    let file = options.config.or_else(|| here.exists().then_some(here));
+    let file = config_file(options.config.as_deref());
     let mut config = match Config::load(file.as_deref(), &environment) {
         Ok(config) => config,
         Err(diagnostics) => {

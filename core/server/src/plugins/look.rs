@@ -11,10 +11,12 @@ use tandem_plugin_host::{
     HostConfig, Limits, Manifest, PluginConfig, Plugins, Refusal, ServiceError, Services,
 };
 
+use super::Private;
+
 /// A host that loads nothing, with a private folder of its own that goes with it.
 pub struct Looks {
     host: Arc<Plugins>,
-    private: PathBuf,
+    private: Private,
 }
 
 impl Looks {
@@ -23,11 +25,10 @@ impl Looks {
     /// # Errors
     /// When there is no place for copies.
     pub fn new(folders: Vec<PathBuf>) -> Result<Self, Refusal> {
-        let name = format!("tandem-plugins-{}", uuid::Uuid::now_v7());
-        let private = std::env::temp_dir().join(name);
+        let private = Private::fresh();
         let config = HostConfig {
             folders,
-            private: private.clone(),
+            private: private.path().to_owned(),
             probe: super::probe(),
             limits: Limits::default(),
         };
@@ -46,7 +47,7 @@ impl Looks {
     /// The folder for copies.
     #[must_use]
     pub fn private(&self) -> &Path {
-        &self.private
+        self.private.path()
     }
 
     /// The host itself, for whoever goes on to load.
@@ -67,12 +68,5 @@ impl Services for Forgetful {
             "kv.put" => Ok(json!({})),
             _ => Err(ServiceError::UnknownMethod),
         }
-    }
-}
-
-impl Drop for Looks {
-    fn drop(&mut self) {
-        // Nobody looks for it again; a copy that is left does no harm.
-        let _ = std::fs::remove_dir_all(&self.private);
     }
 }

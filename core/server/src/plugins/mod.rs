@@ -2,21 +2,23 @@
 //! saved, ended after everybody was answered.
 //!
 //! * [`PluginSet`] – all of them, over their reloads; [`BadPlugin`] – one that stops a start;
-//! * [`action`] – flows call them; [`services`] – what they ask of the server;
+//! * [`action`] – flows call them; [`services`] – what they ask of the server; `reload` – files that
+//!   are saved;
 //! * [`report`] – how they stand, for the API; [`contracts`] – what packs expect of them;
-//! * [`look`] – plugins that are looked at and not loaded;
+//! * [`look`] – plugins that are looked at and not loaded; [`private`] – where copies lie;
 //! * [`probe_with`], [`native_was_loaded`] – what the program's `main` sees to.
 
 pub mod action;
 pub mod contracts;
 pub mod look;
+pub mod private;
+mod reload;
 pub mod report;
 pub mod services;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -26,22 +28,19 @@ use std::{
 };
 
 use anyhow::Context as _;
-use notify::RecursiveMode;
-use tandem_channel_kit::Stop;
 use tandem_domain::Timestamp;
 use tandem_flow::diagnostic::{Words, words};
 use tandem_plugin_host::{
     HostConfig, Kind, Limits, Manifest, Plugin, PluginConfig, PluginKind, Plugins, Probe, Refusal,
-    Retired, channel::plugin_of,
+    Retired,
 };
 
 pub use look::Looks;
+pub use private::Private;
 pub use services::PluginServices;
 
-use crate::{
-    config::{Config, Environment, PluginSettings},
-    reload::Saves,
-};
+use crate::config::{Config, Environment, PluginSettings};
+use reload::Stamp;
 
 /// How long a library may take in the child that tries it out.
 const PROBE: Duration = Duration::from_secs(10);
@@ -131,20 +130,6 @@ struct LastLoad {
     refused: Option<Words>,
 }
 
-/// By what a file is known to be another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp([i128; 4]);
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let about = std::fs::metadata(path).ok()?;
-        let modified = i128::from(about.mtime()) * 1_000_000_000 + i128::from(about.mtime_nsec());
-        let changed = i128::from(about.ctime()) * 1_000_000_000 + i128::from(about.ctime_nsec());
-        let (inode, size) = (i128::from(about.ino()), i128::from(about.size()));
-        Some(Self([inode, size, modified, changed]))
-    }
-}
-
 impl Entry {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -162,35 +147,8 @@ impl PluginSet {
         services: Arc<PluginServices>,
     ) -> anyhow::Result<Arc<Self>> {
         let private = config.data_dir.join("plugins");
-        sweep(&private);
-        let host = HostConfig {
-            folders: config.plugin_folders.clone(),
-            private,
-            probe: probe(),
-            limits: Limits::default(),
-        };
-        let host = Plugins::new(host, services.clone()).map_err(|refusal| anyhow::anyhow!(refusal));
-        let entries = config.plugins.iter().map(|(name, settings)| {
-            let entry = Entry {
-                settings: settings.clone(),
-                channel: config
-                    .channels
-                    .others
-                    .values()
-                    .any(|other| other.plugin.as_deref() == Some(name)),
-                state: Mutex::default(),
-                busy: tokio::sync::Mutex::default(),
-            };
-            (name.clone(), entry)
-        });
-        let set = Arc::new(Self {
-            host: Arc::new(host.context("copies of plugins cannot be kept")?),
-            services,
-            entries: entries.collect(),
-            folders: config.plugin_folders.clone(),
-            environment: environment.clone(),
-            packs: config.workspaces.values().map(|w| w.pack.clone()).collect(),
-        });
+        private::sweep(&private);
+        let set = Self::unloaded(config, environment, services, private)?;
         for (name, entry) in &set.entries {
             let Err(why) = set.load(name, entry).await else {
                 continue;
@@ -214,6 +172,68 @@ impl PluginSet {
             }
         }
         Ok(set)
+    }
+
+    /// Loads every plugin that can be, for a program that goes on without the others: those are told.
+    /// Of the data folder nothing is touched, copies of libraries go into `private`; so a server may
+    /// run beside it.
+    ///
+    /// # Errors
+    /// When there is no place for copies of libraries.
+    pub async fn open_beside(
+        config: &Config,
+        environment: &Environment,
+        services: Arc<PluginServices>,
+        private: &Private,
+    ) -> anyhow::Result<(Arc<Self>, Vec<BadPlugin>)> {
+        let private = private.path().to_owned();
+        let set = Self::unloaded(config, environment, services, private)?;
+        let mut refused = Vec::new();
+        for (name, entry) in &set.entries {
+            if let Err(why) = set.load(name, entry).await {
+                let name = name.clone();
+                refused.push(BadPlugin { name, why });
+            }
+        }
+        set.compare();
+        Ok((set, refused))
+    }
+
+    fn unloaded(
+        config: &Config,
+        environment: &Environment,
+        services: Arc<PluginServices>,
+        private: PathBuf,
+    ) -> anyhow::Result<Arc<Self>> {
+        let host = HostConfig {
+            folders: config.plugin_folders.clone(),
+            private,
+            probe: probe(),
+            limits: Limits::default(),
+        };
+        let host = Plugins::new(host, services.clone()).map_err(|refusal| anyhow::anyhow!(refusal));
+        let entries = config.plugins.iter().map(|(name, settings)| {
+            let entry = Entry {
+                settings: settings.clone(),
+                channel: config
+                    .channels
+                    .others
+                    .values()
+                    .any(|other| other.plugin.as_deref() == Some(name)),
+                state: Mutex::default(),
+                busy: tokio::sync::Mutex::default(),
+            };
+            (name.clone(), entry)
+        });
+        let packs: BTreeSet<_> = config.workspaces.values().map(|w| w.pack.clone()).collect();
+        Ok(Arc::new(Self {
+            host: Arc::new(host.context("copies of plugins cannot be kept")?),
+            services,
+            entries: entries.collect(),
+            folders: config.plugin_folders.clone(),
+            environment: environment.clone(),
+            packs: packs.into_iter().collect(),
+        }))
     }
 
     /// The plugin of this name, where it is loaded.
@@ -337,48 +357,6 @@ impl PluginSet {
         Ok(ended)
     }
 
-    /// Loads a plugin anew from its file, with its secrets looked up again; one that was refused at
-    /// the start is loaded now. `None` where no such plugin is configured.
-    ///
-    /// # Errors
-    /// Why the new one is refused: the old one goes on.
-    pub async fn reload(self: &Arc<Self>, name: &str) -> Option<Result<(), Words>> {
-        // An account is reloaded with all that share its library.
-        let name = plugin_of(name);
-        self.entries.get(name)?;
-        let (set, name) = (self.clone(), name.to_owned());
-        // Whoever asked may be gone before the old one has ended, which must not stop its end.
-        let reload = tokio::spawn(async move { set.reload_now(&name).await });
-        Some(
-            reload
-                .await
-                .unwrap_or_else(|_| Err(words("the reload failed", "重新加载失败"))),
-        )
-    }
-
-    async fn reload_now(&self, plugin: &str) -> Result<(), Words> {
-        let Some(entry) = self.entries.get(plugin) else {
-            return Ok(());
-        };
-        let _busy = entry.busy.lock().await;
-        match self.load(plugin, entry).await {
-            Ok(retired) => {
-                let left = matches!(retired, Some(Retired::Leaked(_)));
-                tracing::info!(plugin, left_behind = left, "The plugin is live as saved.");
-                self.compare();
-                Ok(())
-            }
-            Err(why) => {
-                let text = &why.en;
-                tracing::error!(
-                    plugin,
-                    "The plugin cannot be used as saved; what was loaded before goes on: {text}"
-                );
-                Err(why)
-            }
-        }
-    }
-
     /// Looks again at what packs expect of plugins, and tells the log what is new.
     pub fn compare(&self) {
         for (name, entry) in &self.entries {
@@ -407,54 +385,6 @@ impl PluginSet {
             .collect()
     }
 
-    /// Reloads plugins as their files are saved, until `stop`.
-    pub fn watch(self: &Arc<Self>, stop: &Stop) {
-        let mut folders: BTreeMap<PathBuf, Vec<String>> = BTreeMap::new();
-        for (name, entry) in &self.entries {
-            let file = entry.settings.file(&self.folders);
-            if let Some(folder) = file.as_deref().and_then(Path::parent) {
-                folders
-                    .entry(folder.to_owned())
-                    .or_default()
-                    .push(name.clone());
-            }
-        }
-        for (folder, names) in folders {
-            let (set, stop) = (self.clone(), stop.child());
-            tokio::spawn(async move {
-                let mut saves = match Saves::in_folder(&folder, RecursiveMode::NonRecursive) {
-                    Ok(saves) => saves,
-                    Err(error) => {
-                        tracing::warn!(folder = %folder.display(), %error, "The plugins' folder cannot be watched; reload over the API.");
-                        return;
-                    }
-                };
-                loop {
-                    // Also once before the first: what was saved while the server started.
-                    for name in &names {
-                        set.reload_changed(name).await;
-                    }
-                    if !saves.next(&stop).await {
-                        return;
-                    }
-                }
-            });
-        }
-    }
-
-    async fn reload_changed(self: &Arc<Self>, name: &str) {
-        let Some(entry) = self.entries.get(name) else {
-            return;
-        };
-        // A file that is gone is being replaced, or is missed when it is needed again.
-        let now = entry.stamp(&self.folders);
-        if now.is_none() || now == entry.state().seen {
-            return;
-        }
-        // What became of it is in the log.
-        let _ = self.reload(name).await;
-    }
-
     /// Ends all of them: nothing calls them any more.
     pub async fn shutdown(&self) {
         for (plugin, retired) in self.host.shutdown().await {
@@ -469,50 +399,6 @@ impl PluginSet {
     }
 }
 
-/// Removes copies that a server which was killed left behind. Nobody else has this data folder now.
-fn sweep(private: &Path) {
-    for left in std::fs::read_dir(private).into_iter().flatten().flatten() {
-        if left.file_name().to_str().is_some_and(is_copy) {
-            // One that stays takes room, and nothing else.
-            let _ = std::fs::remove_file(left.path());
-        }
-    }
-}
-
-/// Whether a file is called as the host calls its copies, `PROCESS-NUMBER.so`, and nothing of
-/// anybody else's.
-fn is_copy(name: &str) -> bool {
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let parts = name
-        .strip_suffix(".so")
-        .and_then(|stem| stem.split_once('-'));
-    parts.is_some_and(|(process, count)| number(process) && number(count))
-}
-
-impl Entry {
-    fn stamp(&self, folders: &[PathBuf]) -> Option<Stamp> {
-        Stamp::of(&self.settings.file(folders)?)
-    }
-}
-
 fn said(refusal: &Refusal) -> Words {
     words(refusal.to_string(), refusal.zh())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_copies_of_the_host_are_swept() {
-        let folder = tempfile::tempdir().unwrap();
-        let names = ["123-0.so", "libparcel.so", "a-1.so", "1-2.txt", "-1.so"];
-        for name in names {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        sweep(folder.path());
-        let left = names.map(|name| folder.path().join(name).exists());
-        assert_eq!(left, [false, true, true, true, true]);
-        sweep(&folder.path().join("none"));
-    }
 }

@@ -8,7 +8,10 @@ use std::{
 use anyhow::{Context as _, bail};
 use tandem_plugin_host::PluginConfig;
 
-use super::{super::check::print_config, Common, Which};
+use super::{
+    super::{check::print_config, config_file},
+    Common, Which,
+};
 use crate::{
     config::{Config, Environment, Other},
     lang::Pick as _,
@@ -35,11 +38,7 @@ impl Found {
 /// configuration. `None` after the configuration's mistakes were printed.
 pub(super) fn find(common: &Common, which: &Which) -> anyhow::Result<Option<Found>> {
     let environment = Environment::of_process();
-    let here = PathBuf::from("tandem.yaml");
-    let file = which
-        .config
-        .clone()
-        .or_else(|| here.exists().then_some(here));
+    let file = config_file(which.config.as_deref());
     let config = match &file {
         None => None,
         Some(file) => match Config::load(Some(file), &environment) {

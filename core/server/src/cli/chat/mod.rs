@@ -1,34 +1,43 @@
 //! `tandem chat`: talk to a pack in the terminal.
+//!
+//! * `services` – what the conversation calls: services over HTTP, and plugins.
+
+mod services;
 
 use std::{
     io::{BufRead as _, IsTerminal as _, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
-use tandem_domain::{
-    Locale, Value,
-    action::{ActionError, Meta, Request},
-    reading::Trainer as _,
-};
-use tandem_engine::actions::{NoPlugins, Tools, http::Web};
+use tandem_domain::{Locale, Value, reading::Trainer as _};
 use tandem_flow::{
+    diagnostic::{Words, words},
     model::Pack,
-    testing::{
-        Output, Setup, Simulator,
-        sim::{Actions, Moment},
-    },
+    testing::{Output, Setup, Simulator},
 };
 use tandem_understanding::PhraseTrainer;
 
-use super::{Common, End, load_pack, pack_folder};
-use crate::lang::Pick as _;
+use super::{Common, End, check, config_file, load_pack, pack_folder};
+use crate::{
+    config::{Config, Environment, LogFormat, Workspace},
+    lang::Pick as _,
+    logging::{self, Logging},
+    plugins::BadPlugin,
+};
+use services::Services;
+
+/// The workspace whose pack is talked to where none is named.
+const DEFAULT: &str = "default";
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Options {
-    /// The pack's folder.
+    /// The pack's folder; when left out, the one we stand in, or else the pack of the
+    /// configuration's default workspace.
     pack: Option<PathBuf>,
+    /// Configuration file, whose plugins are loaded; `tandem.yaml` here is used when it exists.
+    #[arg(long, short)]
+    config: Option<PathBuf>,
     /// Show every decision and its reason.
     #[arg(long)]
     trace: bool,
@@ -38,7 +47,19 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
-    let Some(pack) = load_pack(common, &pack_folder(options.pack.as_deref()))? else {
+    let environment = Environment::of_process();
+    let mut config = match config_file(options.config.as_deref()) {
+        None => None,
+        Some(file) => match Config::load(Some(&file), &environment) {
+            Ok(config) => Some(config),
+            Err(diagnostics) => {
+                check::print_config(common, &diagnostics)?;
+                return Ok(End::Wrong);
+            }
+        },
+    };
+    let folder = folder(options.pack.as_deref(), config.as_ref());
+    let Some(pack) = load_pack(common, &folder)? else {
         return Ok(End::Wrong);
     };
     let lang = common.lang();
@@ -48,8 +69,18 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
         locale: options.locale.as_deref().map(Locale::new),
         ..Setup::default()
     };
-    let services = Services::open(&pack)?;
-    let calls_plugins = !pack.contracts.is_empty();
+    if let Some(config) = &mut config {
+        // Plugins are held against the contracts of the pack that is talked to, and of no other.
+        let workspace = Workspace { pack: folder };
+        config.workspaces = [(DEFAULT.to_owned(), workspace)].into();
+        logging::start(&Logging {
+            json: config.log.format == LogFormat::Json,
+            level: "warn".to_owned(),
+        });
+    }
+    let (services, refused) = Services::open(&pack, config.as_ref(), &environment)?;
+    tell_refused(common, &refused)?;
+    let hint = without_plugins(&pack, config.as_ref());
     let mut talk = Simulator::new(pack, model, Box::new(services), setup);
     let prompt = std::io::stdin().is_terminal();
     let mut out = common.out();
@@ -58,11 +89,8 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             "Write to the bot. /press LABEL, /event NAME, /wait 1h, /agent TEXT, /close, /quit",
             "请输入消息。命令：/press 按钮、/event 事件、/wait 1h、/agent 人工回复、/close 结束、/quit 退出",
         ))?;
-        if calls_plugins {
-            writeln!(out, "\x1b[2m{}\x1b[0m", lang.pick(
-                "Plugins are not loaded here: their calls fail as `unavailable`. `tandem test` answers for them, `tandem serve` calls them.",
-                "这里不加载插件，对它们的调用以 `unavailable` 失败。`tandem test` 可代答，`tandem serve` 才真正调用。",
-            ))?;
+        if let Some(hint) = hint {
+            writeln!(out, "\x1b[2m{}\x1b[0m", hint.get(lang))?;
         }
     }
     let mut input = std::io::stdin().lock();
@@ -123,6 +151,57 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             }
         }
     }
+}
+
+/// The pack that is talked to.
+fn folder(given: Option<&Path>, config: Option<&Config>) -> PathBuf {
+    let here = pack_folder(given);
+    if given.is_some() || here.join("pack.yaml").exists() {
+        return here;
+    }
+    let served = config.and_then(|config| config.workspaces.get(DEFAULT));
+    served.map_or(here, |workspace| workspace.pack.clone())
+}
+
+fn tell_refused(common: &Common, refused: &[BadPlugin]) -> anyhow::Result<()> {
+    let mut err = common.err();
+    for bad in refused {
+        let said = common.lang().pick(
+            format!("{bad}; its calls fail as `unavailable`"),
+            format!("{}；对它的调用以 `unavailable` 失败", bad.zh()),
+        );
+        writeln!(err, "\x1b[33m!\x1b[0m {}", plain(&said))?;
+    }
+    Ok(())
+}
+
+/// Which of the pack's plugins are not here, and what to do about it.
+fn without_plugins(pack: &Pack, config: Option<&Config>) -> Option<Words> {
+    let configured = |name: &str| config.is_some_and(|c| c.plugins.contains_key(name));
+    let names = pack.contracts.keys().map(String::as_str);
+    let absent: Vec<&str> = names.filter(|name| !configured(name)).collect();
+    if absent.is_empty() {
+        return None;
+    }
+    let absent = absent.join(", ");
+    Some(match config {
+        None => words(
+            format!(
+                "No plugins are loaded, so that calls of these fail as `unavailable`: {absent}. Name them in a tandem.yaml, see --config; `tandem test` answers for them."
+            ),
+            format!(
+                "未加载插件，对以下插件的调用以 `unavailable` 失败：{absent}。请在 tandem.yaml 中写明（见 --config）；`tandem test` 可代答。"
+            ),
+        ),
+        Some(_) => words(
+            format!(
+                "The configuration does not name these plugins of the pack: {absent}. Their calls fail as `unavailable`."
+            ),
+            format!(
+                "配置中没有业务包用到的这些插件：{absent}。对它们的调用以 `unavailable` 失败。"
+            ),
+        ),
+    })
 }
 
 enum Said<'a> {
@@ -192,59 +271,4 @@ fn show(common: &Common, out: &mut impl std::io::Write, output: &Output) -> anyh
 /// Nothing that a terminal would obey.
 fn plain(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
-}
-
-/// Calls the services that connections.yaml names, for real, with credentials from the
-/// environment.
-struct Services {
-    runtime: tokio::runtime::Runtime,
-    tools: Tools,
-    pack: Arc<Pack>,
-}
-
-impl Services {
-    fn open(pack: &Arc<Pack>) -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let transport = tandem_net::Transport::system()?;
-        let lookup = Arc::new(|name: &str| std::env::var(name).ok());
-        let web = Arc::new(Web::new(transport, lookup));
-        let store = tandem_store::open_sqlite(":memory:", tandem_store::SqliteOptions::default())?;
-        Ok(Self {
-            tools: Tools {
-                store,
-                web,
-                scripts: tandem_lua::Runner::new(1),
-                plugins: Arc::new(NoPlugins),
-            },
-            pack: pack.clone(),
-            runtime,
-        })
-    }
-}
-
-impl Actions for Services {
-    fn call(&mut self, pack: &Pack, request: &Request, at: Moment) -> Result<Value, ActionError> {
-        let meta = Meta {
-            workspace: tandem_domain::WorkspaceId::default(),
-            conversation: tandem_domain::ConversationId::derive(&["chat"]),
-            contact: tandem_domain::ContactId::derive(&["chat"]),
-            locale: pack.default_locale().clone(),
-            pack: pack.structure.clone(),
-            now: at.now,
-            timeout_ms: at.timeout_ms,
-            retries: None,
-            idempotency_key: None,
-            write: false,
-        };
-        self.runtime.block_on(async {
-            let limit = Duration::from_millis(at.timeout_ms);
-            match tokio::time::timeout(limit, self.tools.run(&self.pack, request, &meta)).await {
-                Ok(ran) => ran.result,
-                Err(_) => Err(ActionError::new("timeout", "no answer in time")),
-            }
-        })
-    }
 }
