@@ -10,7 +10,7 @@ use tandem_flow::{
 };
 
 /// Told in Chinese too.
-const IN_CHINESE: [&str; 11] = [
+const IN_CHINESE: [&str; 12] = [
     "call_of_an_unknown_flow",
     "choice_without_options",
     "comparison_of_text_with_a_number",
@@ -18,6 +18,7 @@ const IN_CHINESE: [&str; 11] = [
     "goto_backwards_without_an_end",
     "plugin_arguments_that_do_not_fit",
     "plugin_called_for_an_hour",
+    "plugin_error_that_is_not_declared",
     "plugin_without_a_contract",
     "secret_written_inline",
     "text_in_an_unknown_locale",

@@ -172,7 +172,8 @@ typedef struct TandemPluginApi {
                     struct TandemBuf *result);
   /**
    * Calls a method: its name, and `{"params": …, "meta": …}` as JSON. Comes from any thread, and
-   * from several at once unless the manifest says `serial`.
+   * from several at once unless the manifest says `serial`. Where it names `errors` of a method,
+   * an error's code is one of them.
    */
   int32_t (*call)(void *instance,
                   struct TandemSlice method,

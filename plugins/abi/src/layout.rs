@@ -88,7 +88,8 @@ pub struct PluginApi {
         ) -> i32,
     >,
     /// Calls a method: its name, and `{"params": …, "meta": …}` as JSON. Comes from any thread, and
-    /// from several at once unless the manifest says `serial`.
+    /// from several at once unless the manifest says `serial`. Where it names `errors` of a method,
+    /// an error's code is one of them.
     pub call: Option<
         unsafe extern "C" fn(
             instance: *mut c_void,

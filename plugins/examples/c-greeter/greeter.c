@@ -23,7 +23,8 @@ static const char MANIFEST[] =
     "   \"params\": {\"type\": \"object\", \"required\": [\"name\"], \"additionalProperties\": false,"
     "     \"properties\": {\"name\": {\"type\": \"string\", \"maxLength\": 50,"
     "       \"pattern\": \"^[^\\\"\\\\\\\\]*$\"}}},"
-    "   \"result\": {\"type\": \"object\", \"required\": [\"text\"]}}}}";
+    "   \"result\": {\"type\": \"object\", \"required\": [\"text\"]},"
+    "   \"errors\": {\"no_name\": \"there is nobody to greet\"}}}}";
 
 /* One instance: what `create` makes and every call is given. */
 typedef struct {
@@ -97,6 +98,10 @@ static int32_t call(void *instance, TandemSlice method, TandemSlice request, Tan
   if (method.len != 12 || memcmp(method.ptr, "action.greet", 12) != 0)
     return TANDEM_UNKNOWN_METHOD;
   if (!find(request, "name", name, NAME_MAX)) return TANDEM_BAD_INPUT;
+  /* A flow's `on_error` chooses by the code; the manifest declares it. */
+  if (name[0] == 0)
+    return answer(result, "{\"code\": \"no_name\", \"message\": \"there is nobody to greet\"}",
+                  TANDEM_ERROR);
   strcpy(text, "{\"text\": \"");
   strcat(text, greeter->greeting);
   strcat(text, ", ");

@@ -25,13 +25,14 @@ POINTS = {
     "required": ["points", "tier"],
     "properties": {"points": {"type": "integer"}, "tier": {"enum": ["basic", "silver", "gold"]}},
 }
+ERRORS = {"not_found": "there is no such member"}
 # One booking at a time: each reads what the one before wrote.
 booking = threading.Lock()
 
 
 def account(member):
     if member not in plugin.config["members"]:
-        raise Refused("not_found", "there is no such member")
+        raise Refused("not_found", ERRORS["not_found"])
     kept = plugin.host("kv.get", key="points/" + member)["value"]
     return kept or {"points": 0, "booked": []}
 
@@ -46,6 +47,7 @@ def shown(kept):
     "balance",
     params={"type": "object", "required": ["member"], "properties": {"member": MEMBER}},
     result=POINTS,
+    errors=ERRORS,
     timeout_ms=2000,
 )
 def balance(params, meta):
@@ -60,6 +62,7 @@ def balance(params, meta):
         "properties": {"member": MEMBER, "amount": {"type": "integer", "minimum": 1}},
     },
     result=POINTS,
+    errors=ERRORS,
     timeout_ms=2000,
     idempotent=True,
 )

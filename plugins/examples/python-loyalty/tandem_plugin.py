@@ -8,7 +8,8 @@
 
     plugin.run()
 
-An action may raise Refused("not_found", "no such member"): flows branch on the code. What else it
+An action may raise Refused("not_found", "no such member"): flows branch on the code. Declared as
+errors={"not_found": "no such member"}, a flow that branches on another is told so. What else it
 raises is told as a failure of the plugin and logged. `plugin.config` is the configuration, `host`
 asks Tandem for something, `log` writes to its log; print() goes there, too. Needs nothing but Python.
 """
@@ -65,7 +66,8 @@ class Plugin:
 
     def action(self, name, **spec):
         """Names a method that flows call. `params` and `result` are JSON Schemas, `timeout_ms` how
-        long it may take, `idempotent` says that the same idempotency key twice does it once."""
+        long it may take, `errors` leads from each code it refuses with to what it means, `idempotent`
+        says that the same idempotency key twice does it once."""
         return self.method("action", "action." + name, **spec)
 
     def method(self, kind, name, **spec):

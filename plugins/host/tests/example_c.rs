@@ -43,6 +43,7 @@ fn the_example_in_c_passes_the_suite() {
         config: json!({"greeting": "Hello"}),
         refused: vec![json!({}), Value::Null],
         calls: vec![("action.greet".into(), json!({"name": "Ada"}))],
+        fails: vec![("action.greet".into(), json!({"name": ""}), "no_name".into())],
     };
     conformance(&kit, &plan).assert_passed();
 }

@@ -94,6 +94,16 @@ impl Action for Shop {
             })
             .params(json!({"type": "object", "required": ["name"]}))
             .timeout_ms(250);
+        actions
+            .add("buy", |_: &Self, what: Name, _| -> Result<(), Error> {
+                match what.name.as_str() {
+                    "tea" => Err(Error::new("sold_out", "no tea is left")),
+                    "milk" => Err(Error::new("unavailable", "the cow is out")),
+                    _ => Err(Error::new("unheard_of", "nobody sells this")),
+                }
+            })
+            .error("sold_out", "none is left")
+            .error("closed", "come back tomorrow");
         actions.add("meta", |_: &Self, _: Value, meta| Ok(meta.clone()));
         actions.add("fail", |_: &Self, _: Value, _| -> Result<(), Error> {
             Err(Error::new("sold_out", "none left").retry_after(Duration::from_secs(3)))
@@ -209,7 +219,15 @@ fn plan() -> Plan {
             ("tts".into(), json!({"text": "hi", "mime": "audio/wav"})),
             ("export".into(), json!({"batch_id": "b", "records": [1, 2]})),
         ],
+        fails: vec![
+            fails("action.buy", json!({"name": "tea"}), "sold_out"),
+            fails("action.fail", json!({}), "sold_out"),
+        ],
     }
+}
+
+fn fails(method: &str, params: Value, code: &str) -> (String, Value, String) {
+    (method.to_owned(), params, code.to_owned())
 }
 
 fn send(text: &str) -> Value {
@@ -230,6 +248,14 @@ fn a_manifest_is_made_from_the_traits() {
     assert_eq!(greet.timeout_ms, Some(250));
     assert_eq!(greet.params.as_ref().unwrap()["required"], json!(["name"]));
     assert!(Kit::of::<Line>().manifest().unwrap().serial);
+    let codes = json!({"sold_out": "none is left", "closed": "come back tomorrow"});
+    let spec = |method: &str| serde_json::to_value(&manifest.methods[method]).unwrap();
+    assert_eq!(spec("action.buy"), json!({ "errors": codes }));
+    assert_eq!(
+        spec("action.meta"),
+        json!({}),
+        "nothing is said of its codes"
+    );
 }
 
 #[test]
@@ -335,6 +361,7 @@ fn the_suite_passes_good_plugins() {
         config: json!({}),
         refused: vec![json!(7)],
         calls: vec![("channel.send".into(), send("hi"))],
+        fails: vec![fails("channel.send", send("refuse"), "rejected")],
     };
     conformance(&Kit::of::<Line>(), &plan).assert_passed();
 }
@@ -351,4 +378,37 @@ fn the_suite_says_what_is_wrong_with_a_bad_one() {
     assert!(!report.passed());
     assert!(failed.iter().any(|c| c.name.contains("configuration")));
     assert!(report.to_string().contains("broken 7"), "{report}");
+}
+
+#[test]
+fn the_suite_says_which_code_was_not_declared_and_which_was_not_answered() {
+    let failed = |method: &str, name: &str, code: &str| {
+        let mut plan = plan();
+        plan.fails
+            .push(fails(method, json!({ "name": name }), code));
+        let report = conformance(&Kit::of::<Shop>(), &plan);
+        let failed = report.0.into_iter().filter(|check| check.result.is_err());
+        let failed: Vec<String> = failed
+            .map(|check| format!("{}: {}", check.name, check.result.unwrap_err()))
+            .collect();
+        failed.join("\n")
+    };
+    assert_eq!(
+        failed("action.buy", "milk", "unavailable"),
+        "",
+        "any call may"
+    );
+    let undeclared = failed("action.buy", "snow", "unheard_of");
+    assert_eq!(
+        undeclared,
+        "no method answers with a code that it does not declare: \
+         `action.buy` answers the code `unheard_of`, which its `errors` do not name"
+    );
+    let other = failed("action.buy", "tea", "closed");
+    assert!(
+        other.contains("each with its code") && other.contains("sold_out"),
+        "{other}"
+    );
+    let well = failed("action.greet", "Ada", "closed");
+    assert!(well.contains("Hello Ada"), "{well}");
 }

@@ -23,6 +23,7 @@ pub(crate) const FOLDER: &str = "plugins/";
 /// Largest file of a contract, in bytes.
 pub(crate) const FILE_MAX: usize = 256 << 10;
 const METHODS_MAX: usize = 256;
+const ERRORS_MAX: usize = 50;
 /// The longest a call may take, in milliseconds: ten minutes.
 pub(crate) const TIMEOUT_MAX_MS: u64 = 600_000;
 /// What methods that flows may call begin with in a manifest.
@@ -48,6 +49,8 @@ pub struct Method {
     pub timeout_ms: Option<u64>,
     /// The same idempotency key twice does it once, so that a write may be repeated.
     pub idempotent: bool,
+    /// The codes of its own it fails with, and what each means; `None` where nothing is said.
+    pub errors: Option<BTreeMap<String, String>>,
 }
 
 /// The plugin whose contract a file of a pack is.
@@ -63,6 +66,14 @@ pub(crate) fn is_plugin_name(name: &str) -> bool {
         && name
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+}
+
+/// Whether a call may fail with this code, and a flow choose by it.
+pub(crate) fn is_error_code(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
 /// A manifest, as far as flows need it; a field of a newer one is passed over.
@@ -83,6 +94,8 @@ struct Spec {
     timeout_ms: Option<u64>,
     #[serde(default)]
     idempotent: bool,
+    #[serde(default)]
+    errors: Option<BTreeMap<String, String>>,
 }
 
 /// What is wrong with a contract, and where: a line and a column from 1.
@@ -172,6 +185,26 @@ impl Contract {
                     ));
                 }
             }
+            let codes = spec.errors.iter().flat_map(BTreeMap::keys);
+            if let Some(code) = codes.clone().find(|code| !is_error_code(code)) {
+                let shown: String = code.chars().take(80).collect();
+                return Err(bad(
+                    code,
+                    format!(
+                        "{shown:?} of `{name}` is no error code: 1 to 64 letters, digits, `_`, `-` and `.`"
+                    ),
+                    format!(
+                        "`{name}` 的 {shown:?} 不是错误码：应为 1 至 64 个字母、数字、`_`、`-` 或 `.`"
+                    ),
+                ));
+            }
+            if codes.count() > ERRORS_MAX {
+                return Err(bad(
+                    &name,
+                    format!("`{name}` has more than {ERRORS_MAX} error codes"),
+                    format!("`{name}` 的错误码超过 {ERRORS_MAX} 个"),
+                ));
+            }
             // The rest of a manifest is between the plugin and the server.
             if let Some(called) = name.strip_prefix(ACTION) {
                 methods.insert(
@@ -181,6 +214,7 @@ impl Contract {
                         result: spec.result.map(Schema::new),
                         timeout_ms: spec.timeout_ms,
                         idempotent: spec.idempotent,
+                        errors: spec.errors,
                     },
                 );
             }

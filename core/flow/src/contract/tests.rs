@@ -8,6 +8,7 @@ const PARCEL: &str = r#"{
   "methods": {
     "action.track": {"timeout_ms": 2000, "params": {"type": "object"}, "result": {"type": "object"}},
     "action.book": {"idempotent": true},
+    "action.find": {"errors": {"not_found": "no parcel has this number"}},
     "channel.open": {}
   }
 }"#;
@@ -22,10 +23,13 @@ fn the_methods_of_a_manifest_are_known_by_their_short_names() {
     assert_eq!(contract.version, "0.3.0");
     assert_eq!(
         contract.methods.keys().collect::<Vec<_>>(),
-        ["book", "track"]
+        ["book", "find", "track"]
     );
     assert_eq!(contract.methods["track"].timeout_ms, Some(2000));
     assert!(contract.methods["book"].idempotent && !contract.methods["track"].idempotent);
+    let codes = contract.methods["find"].errors.as_ref().unwrap();
+    assert_eq!(codes["not_found"], "no parcel has this number");
+    assert_eq!(contract.methods["track"].errors, None, "nothing is said");
 }
 
 #[test]
@@ -45,6 +49,13 @@ fn a_contract_that_is_none_is_told_with_its_place() {
         place(&PARCEL.replace("{\"idempotent\": true}", "{\"params\": 3}")),
         (5, 5)
     );
+    assert_eq!(place(&PARCEL.replace("not_found", "not found")), (6, 32));
+    let codes: Vec<String> = (0..51).map(|code| format!("\"{code}\": \"x\"")).collect();
+    let many = PARCEL.replace(
+        "\"not_found\": \"no parcel has this number\"",
+        &codes.join(", "),
+    );
+    assert_eq!(place(&many), (6, 5));
     assert_eq!(place(&" ".repeat(300 << 10)), (1, 1));
     assert!(Contract::read("Parcel", PARCEL, Span::default()).is_err());
 }
@@ -187,12 +198,12 @@ fn editors_are_given_signatures() {
         (found[0].params.as_str(), found[0].result.as_str()),
         ("any", "any")
     );
-    assert_eq!(found[1].method, "track");
+    assert_eq!(found[2].method, "track");
     assert!(
-        found[1].params.contains("number: string")
-            && found[1].params.contains(r#"kind: ("a" | "b")?"#),
+        found[2].params.contains("number: string")
+            && found[2].params.contains(r#"kind: ("a" | "b")?"#),
         "{}",
-        found[1].params
+        found[2].params
     );
-    assert_eq!(found[1].result, "{list: {number}}");
+    assert_eq!(found[2].result, "{list: {number}}");
 }

@@ -8,15 +8,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tandem_domain::action::{Action, ActionError, Meta, Ran, Request};
-use tandem_plugin_host::{Meta as CallMeta, PluginError};
+use tandem_plugin_host::{Meta as CallMeta, PluginError, manifest::is_code};
 use tokio::time::Instant;
 
 use super::PluginSet;
 
 /// Characters of a plugin's own words that are kept.
 const MESSAGE_MAX: usize = 500;
-/// Bytes of a code that `on_error` may choose by.
-const CODE_MAX: usize = 64;
 
 /// Before the second attempt; doubles with each.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -113,11 +111,6 @@ fn explain(error: &PluginError, write: bool) -> ActionError {
         error => message(&error.to_string()),
     };
     ActionError::new(code, words)
-}
-
-fn is_code(code: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    !code.is_empty() && code.len() <= CODE_MAX && code.bytes().all(plain)
 }
 
 #[cfg(test)]

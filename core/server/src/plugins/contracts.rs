@@ -4,7 +4,10 @@
 //! checked where the plugin is not. Plugins change apart from packs: where what a pack was promised
 //! is not what is loaded, the operator is told before a customer meets it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use tandem_flow::diagnostic::{Words, words};
@@ -98,12 +101,25 @@ fn changes(method: &str, promised: &MethodSpec, now: &MethodSpec) -> Vec<Words> 
             )
         })
     };
+    // One that says nothing of its codes any more may still fail with them.
+    let left = now.errors.as_ref();
+    let gone = left.into_iter().flat_map(|left| {
+        let promised = promised.errors.iter().flat_map(BTreeMap::keys);
+        promised.filter(|code| !left.contains_key(*code))
+    });
+    let gone = gone.map(|code| {
+        words(
+            format!("the error code `{code}` of `{method}` is gone"),
+            format!("`{method}` 的错误码 `{code}` 已不存在"),
+        )
+    });
     [
         one("parameters", "参数", &promised.params, &now.params),
         one("results", "结果", &promised.result, &now.result),
     ]
     .into_iter()
     .flatten()
+    .chain(gone)
     .collect()
 }
 
@@ -136,6 +152,28 @@ mod tests {
         );
         assert!(said[1].contains("the results of `action.track` are others"));
         assert!(found[0].zh.contains("已不存在"));
+    }
+
+    #[test]
+    fn a_code_that_is_gone_is_told() {
+        let manifest = |errors: Value| manifest("1", json!({"action.track": {"errors": errors}}));
+        let promised = manifest(json!({"not_found": "no such parcel", "asleep": "try at noon"}));
+        let other = manifest(json!({"not_found": "the carrier has none", "moved": "look there"}));
+        let found = differences("parcel", &promised, &other);
+        assert_eq!(found.len(), 1, "{found:?}");
+        let gone = "the error code `asleep` of `action.track` is gone";
+        assert!(found[0].en.contains(gone), "{found:?}");
+        assert!(
+            found[0].zh.contains("的错误码 `asleep` 已不存在"),
+            "{found:?}"
+        );
+        assert_eq!(
+            differences("parcel", &promised, &manifest(json!({}))).len(),
+            2
+        );
+        let nothing_said = manifest(json!(null));
+        assert!(differences("parcel", &promised, &nothing_said).is_empty());
+        assert!(differences("parcel", &nothing_said, &promised).is_empty());
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn it_passes_the_suite() {
             json!({"server": "irc.example", "nick": "bot", "sasl": "a\nb"}),
         ],
         calls: vec![("channel.open".into(), json!({}))],
+        fails: Vec::new(),
     };
     conformance(&Kit::of::<Irc>(), &plan).assert_passed();
 }

@@ -108,6 +108,13 @@ impl Action for Parcel {
                     "expected": {"type": "string"},
                 },
             }))
+            .error("not_found", "the carrier knows no such parcel")
+            .error("unauthorized", "the carrier refuses the token")
+            .error(
+                "unavailable",
+                "the carrier cannot be reached, or is in trouble",
+            )
+            .error("bad_response", "the carrier's answer is none")
             .timeout_ms(4000);
     }
 }

@@ -61,6 +61,16 @@ async fn it_passes_the_suite() {
             json!({"url": "http://c.example", "tokn": "x"}),
         ],
         calls: vec![("action.track".into(), json!({"number": "P-1001"}))],
+        fails: [
+            ("P-4040", "not_found"),
+            ("P-5000", "unavailable"),
+            ("P-2000", "bad_response"),
+        ]
+        .map(|(number, code)| {
+            let params = json!({ "number": number });
+            ("action.track".to_owned(), params, code.to_owned())
+        })
+        .into(),
     };
     tokio::task::spawn_blocking(move || conformance(&Kit::of::<Parcel>(), &plan).assert_passed())
         .await

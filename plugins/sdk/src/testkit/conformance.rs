@@ -22,6 +22,8 @@ pub struct Plan {
     pub refused: Vec<Value>,
     /// Calls that must go well, method and parameters.
     pub calls: Vec<(String, Value)>,
+    /// Calls that must fail, method and parameters, and the code they fail with.
+    pub fails: Vec<(String, Value, String)>,
 }
 
 /// One thing that was tried.
@@ -81,6 +83,10 @@ pub fn conformance(kit: &Kit, plan: &Plan) -> Report {
     check("two instances live beside each other", beside);
     check("a configuration that is wrong is refused", bad_config);
     check("the calls of the plan go well", calls);
+    check(
+        "the calls that are to fail do so, each with its code",
+        fails,
+    );
     check("a method nobody has is refused as such", unknown);
     check(
         "requests that are no JSON are refused, not panicked over",
@@ -89,6 +95,10 @@ pub fn conformance(kit: &Kit, plan: &Plan) -> Report {
     check("parameters of another shape are refused", shape);
     check("calls from several threads at once", threads);
     check("calls after the host has gone come back", host_gone);
+    check(
+        "no method answers with a code that it does not declare",
+        declared,
+    );
     check("a channel stops when told to, also before it runs", channel);
     report
 }
@@ -187,6 +197,59 @@ fn calls(kit: &Kit, plan: &Plan) -> Result<(), String> {
     end(started)
 }
 
+fn fails(kit: &Kit, plan: &Plan) -> Result<(), String> {
+    let started = start(kit, plan)?;
+    for (method, params, code) in &plan.fails {
+        match started.call(method, params) {
+            Err(refused) if refused.code == code::ERROR && refused.error.code == *code => {}
+            other => return Err(format!("`{method}` with {params} gives {other:?}")),
+        }
+    }
+    end(started)
+}
+
+/// All that the suite asks of a method which declares its codes: what goes well, what is to fail,
+/// what is of another shape, and what goes well while the host is there.
+fn declared(kit: &Kit, plan: &Plan) -> Result<(), String> {
+    let manifest = kit.manifest()?;
+    let asks: Vec<(&str, Value)> = harmless(&manifest)
+        .flat_map(|method| shapes().map(|shape| (method.as_str(), shape)))
+        .chain(
+            plan.calls
+                .iter()
+                .map(|(m, params)| (m.as_str(), params.clone())),
+        )
+        .chain(
+            plan.fails
+                .iter()
+                .map(|(m, params, _)| (m.as_str(), params.clone())),
+        )
+        .collect();
+    let started = start(kit, plan)?;
+    for host in [true, false] {
+        if !host {
+            started.close_host();
+        }
+        for (method, params) in &asks {
+            let Some(spec) = manifest.methods.get(*method) else {
+                continue;
+            };
+            match started.call(method, params) {
+                Err(refused)
+                    if refused.code == code::ERROR && !spec.may_answer(&refused.error.code) =>
+                {
+                    let code = refused.error.code;
+                    return Err(format!(
+                        "`{method}` answers the code `{code}`, which its `errors` do not name"
+                    ));
+                }
+                _ => {}
+            }
+        }
+    }
+    end(started)
+}
+
 fn unknown(kit: &Kit, plan: &Plan) -> Result<(), String> {
     let started = start(kit, plan)?;
     for method in ["", "no.such.method", "action.", "channel.runs", "动作"] {
@@ -226,11 +289,16 @@ fn garbage(kit: &Kit, plan: &Plan) -> Result<(), String> {
     end(started)
 }
 
+/// Parameters that few methods take.
+fn shapes() -> [Value; 4] {
+    [json!(7), json!("text"), json!([[[]]]), json!(true)]
+}
+
 fn shape(kit: &Kit, plan: &Plan) -> Result<(), String> {
     let manifest = kit.manifest()?;
     let started = start(kit, plan)?;
     for method in harmless(&manifest) {
-        for params in [json!(7), json!("text"), json!([[[]]]), json!(true)] {
+        for params in shapes() {
             match started.call(method, &params) {
                 Err(refused) if matches!(refused.code, code::BAD_INPUT | code::ERROR) => {}
                 // A method without parameters of its own may take anything.

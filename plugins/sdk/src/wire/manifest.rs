@@ -46,6 +46,10 @@ pub struct MethodSpec {
     /// A call whose idempotency key it has seen does nothing again: a write may be repeated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub idempotent: bool,
+    /// The codes of its own it fails with, each with one line of what it means. Absent says nothing
+    /// about them; with none in it, it has none. A host's own [`HOST_CODES`] need not be among them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<BTreeMap<String, String>>,
 }
 
 impl MethodSpec {
@@ -68,6 +72,22 @@ impl MethodSpec {
     pub fn idempotent(&mut self) -> &mut Self {
         self.idempotent = true;
         self
+    }
+
+    /// Declares a code it fails with. Flows that choose by another are told so before they run.
+    pub fn error(&mut self, code: &str, means: &str) -> &mut Self {
+        let errors = self.errors.get_or_insert_default();
+        errors.insert(code.to_owned(), means.to_owned());
+        self
+    }
+
+    /// Whether its declaration allows this code: declared, a host's own, or nothing is declared.
+    #[must_use]
+    pub fn may_answer(&self, code: &str) -> bool {
+        let Some(errors) = &self.errors else {
+            return true;
+        };
+        errors.contains_key(code) || HOST_CODES.contains(&code)
     }
 }
 
@@ -168,6 +188,22 @@ pub const TIMEOUT_MAX_MS: u64 = 600_000;
 /// The most calls at once a plugin may ask for.
 pub const CONCURRENCY_MAX: u32 = 64;
 
+/// Codes one method may declare.
+pub const ERRORS_MAX: usize = 50;
+/// Characters of what a code means.
+pub const MEANING_MAX: usize = 200;
+/// The codes that a flow may get of any method, since the host gives them.
+pub const HOST_CODES: [&str; 6] = [
+    "timeout",
+    "unavailable",
+    "refused",
+    "too_large",
+    "bad_response",
+    "unknown",
+];
+/// What flows write for all the codes they do not name.
+const REST: &str = "other";
+
 /// What is wrong with a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -181,6 +217,9 @@ pub enum Fault {
     StrayMethod(String),
     TooManyMethods(usize),
     Timeout { method: String, timeout_ms: u64 },
+    TooManyErrors { method: String, count: usize },
+    ErrorCode { method: String, code: String },
+    ErrorMeaning { method: String, code: String },
     Concurrency(u32),
 }
 
@@ -218,6 +257,22 @@ impl fmt::Display for Fault {
                 f,
                 "`{method}` asks for {timeout_ms} ms; 1 to {TIMEOUT_MAX_MS} are possible"
             ),
+            Self::TooManyErrors { method, count } => write!(
+                f,
+                "`{method}` declares {count} codes in `errors`, and {ERRORS_MAX} are the most"
+            ),
+            Self::ErrorCode { method, code } if code == REST => write!(
+                f,
+                "`{method}` declares the code `{REST}`, which stands for all others in flows"
+            ),
+            Self::ErrorCode { method, code } => write!(
+                f,
+                "`{method}` declares the code {code:?}; a code is 1 to 64 letters, digits, `_`, `-` and `.`"
+            ),
+            Self::ErrorMeaning { method, code } => write!(
+                f,
+                "what the code `{code}` of `{method}` means is not one line of 1 to {MEANING_MAX} characters"
+            ),
             Self::Concurrency(calls) => {
                 write!(
                     f,
@@ -252,6 +307,18 @@ impl Fault {
             }
             Self::Timeout { method, timeout_ms } => {
                 format!("`{method}` 要求 {timeout_ms} 毫秒；可为 1 至 {TIMEOUT_MAX_MS} 毫秒")
+            }
+            Self::TooManyErrors { method, count } => {
+                format!("`{method}` 在 `errors` 中声明了 {count} 个错误码，最多 {ERRORS_MAX} 个")
+            }
+            Self::ErrorCode { method, code } if code == REST => {
+                format!("`{method}` 声明了错误码 `{REST}`，它在流程中代表其余所有错误码")
+            }
+            Self::ErrorCode { method, code } => format!(
+                "`{method}` 声明了错误码 {code:?}；错误码应为 1 至 64 个字母、数字、`_`、`-` 或 `.`"
+            ),
+            Self::ErrorMeaning { method, code } => {
+                format!("`{method}` 的错误码 `{code}` 的说明应为一行 1 至 {MEANING_MAX} 个字符")
             }
             Self::Concurrency(calls) => {
                 format!("`concurrency` 为 {calls}；可为 1 至 {CONCURRENCY_MAX}")
@@ -307,6 +374,7 @@ impl Manifest {
                     timeout_ms,
                 });
             }
+            spec.check_errors(method)?;
         }
         match self.concurrency {
             Some(calls) if !(1..=CONCURRENCY_MAX).contains(&calls) => {
@@ -334,6 +402,45 @@ impl Manifest {
     pub fn offers(&self, kind: Kind) -> bool {
         self.kinds.contains_key(kind.name())
     }
+}
+
+impl MethodSpec {
+    fn check_errors(&self, method: &str) -> Result<(), Fault> {
+        let errors = self.errors.iter().flatten();
+        let count = self.errors.as_ref().map_or(0, BTreeMap::len);
+        let method = || method.to_owned();
+        if count > ERRORS_MAX {
+            return Err(Fault::TooManyErrors {
+                method: method(),
+                count,
+            });
+        }
+        for (code, means) in errors {
+            if !is_code(code) || code == REST {
+                return Err(Fault::ErrorCode {
+                    method: method(),
+                    code: code.chars().take(80).collect(),
+                });
+            }
+            let length = means.chars().count();
+            if !(1..=MEANING_MAX).contains(&length) || means.chars().any(char::is_control) {
+                return Err(Fault::ErrorMeaning {
+                    method: method(),
+                    code: code.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether flows can choose by a code.
+#[must_use]
+pub fn is_code(code: &str) -> bool {
+    (1..=64).contains(&code.len())
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
 /// Whether a plugin may be called so.
@@ -365,7 +472,8 @@ mod tests {
             "name": "parcel", "version": "0.3.0", "panic": "unwind", "kinds": {"action": 1},
             "serial": false, "concurrency": 4, "config": {"type": "object", "required": ["url"]},
             "methods": {"action.track": {"params": {"type": "object"},
-                "result": {"type": "object"}, "timeout_ms": 2000}},
+                "result": {"type": "object"}, "timeout_ms": 2000,
+                "errors": {"not_found": "no parcel has this number"}}},
             "from_a_newer_sdk": true,
         }))
         .unwrap()
@@ -426,6 +534,57 @@ mod tests {
             );
         }
         assert_eq!(with(&|m| m.concurrency = Some(0)), Fault::Concurrency(0));
+    }
+
+    #[test]
+    fn codes_are_such_that_flows_can_choose_by_them() {
+        let with = |errors: Value| {
+            let mut manifest = parcel();
+            let spec = manifest.methods.get_mut("action.track").unwrap();
+            spec.errors = serde_json::from_value(errors).unwrap();
+            manifest.check()
+        };
+        let most = "x".repeat(MEANING_MAX);
+        for fine in [
+            json!(null),
+            json!({}),
+            json!({"404": "gone", "E-1.b_c": most, "timeout": "the carrier's own"}),
+        ] {
+            assert_eq!(with(fine), Ok(()));
+        }
+        let long = "a".repeat(65);
+        for code in [
+            "",
+            "not found",
+            "päckchen",
+            "{{ x }}",
+            "a\nb",
+            "other",
+            &long,
+        ] {
+            let Err(fault) = with(json!({code: "means something"})) else {
+                panic!("{code:?}")
+            };
+            assert!(matches!(&fault, Fault::ErrorCode { code: told, .. } if told == code));
+            assert!(!fault.to_string().contains('\n') && fault.zh().contains("错误码"));
+        }
+        for means in ["", "two\nlines", "a\u{1b}[1m", &"x".repeat(MEANING_MAX + 1)] {
+            let fault = with(json!({"not_found": means})).unwrap_err();
+            assert!(matches!(&fault, Fault::ErrorMeaning { code, .. } if code == "not_found"));
+            assert!(fault.to_string().contains("one line") && fault.zh().contains("一行"));
+        }
+        let many: BTreeMap<String, &str> = (0..=ERRORS_MAX).map(|n| (n.to_string(), "n")).collect();
+        let fault = with(json!(many)).unwrap_err();
+        assert!(fault.to_string().contains("51 codes") && fault.zh().contains("51 个错误码"));
+    }
+
+    #[test]
+    fn a_code_that_is_declared_or_the_hosts_may_be_answered() {
+        let mut spec = MethodSpec::default();
+        assert!(spec.may_answer("anything"), "nothing is said");
+        spec.error("not_found", "no parcel has this number");
+        assert!(spec.may_answer("not_found") && spec.may_answer("unavailable"));
+        assert!(!spec.may_answer("sold_out"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Calls to the outside, and the values handed over.
 
+use std::collections::BTreeMap;
+
 use tandem_domain::Value;
 
 use super::{
@@ -28,12 +30,20 @@ const ERROR_CODES: [&str; 7] = [
     "script",
     "unknown",
 ];
+/// All codes that `on_error` does not name.
+const REST: &str = "other";
 
 /// Whose errors they are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Error {
+#[derive(Clone, Copy)]
+pub(super) enum Error<'a> {
     Http,
+    /// Of a plugin whose codes nobody knows.
     Plugin,
+    /// Of a method that declares its codes.
+    Declared {
+        called: &'a str,
+        codes: &'a BTreeMap<String, String>,
+    },
 }
 
 /// What says how often a call may be made.
@@ -187,7 +197,7 @@ impl Build<'_> {
         draft: &mut Draft,
         node: &Node,
         at: StepRef,
-        of: Error,
+        of: Error<'_>,
     ) -> Vec<(ErrorKey, BlockId)> {
         let mut ways = Vec::new();
         if let Some(block) = self.branch(draft, node, "on_error", at) {
@@ -206,73 +216,101 @@ impl Build<'_> {
         ways
     }
 
-    fn error_key(&mut self, key: &Node, text: &str, of: Error) -> Option<ErrorKey> {
-        if text == "other" {
+    fn error_key(&mut self, key: &Node, text: &str, of: Error<'_>) -> Option<ErrorKey> {
+        if text == REST {
             return Some(ErrorKey::Other);
         }
         let status = text.len() == 3 && text.parse::<u16>().is_ok_and(|s| (100..600).contains(&s));
-        if ERROR_CODES.contains(&text) || (of == Error::Http && status) {
-            return Some(ErrorKey::Code(text.to_owned()));
-        }
-        let known = ["other"].into_iter().chain(ERROR_CODES);
-        let near = crate::diagnostic::nearest(text, known.clone());
+        let known = match of {
+            Error::Http => status || ERROR_CODES.contains(&text),
+            Error::Plugin => ERROR_CODES.contains(&text),
+            Error::Declared { codes, .. } => codes.contains_key(text) || of_any_plugin(text),
+        };
+        let known = known || self.guessed_error(key, text, of);
+        known.then(|| ErrorKey::Code(text.to_owned()))
+    }
+
+    /// Tells of a code that nobody knows; whether it may be one all the same.
+    fn guessed_error(&mut self, key: &Node, text: &str, of: Error<'_>) -> bool {
+        let own = match of {
+            Error::Declared { codes, .. } => codes.keys().map(String::as_str).collect(),
+            Error::Http | Error::Plugin => Vec::new(),
+        };
+        let hosts = ERROR_CODES.into_iter().filter(|code| match of {
+            Error::Declared { .. } => of_any_plugin(code),
+            Error::Http | Error::Plugin => true,
+        });
+        let list: Vec<&str> = own.into_iter().chain([REST]).chain(hosts).collect();
+        let near = crate::diagnostic::nearest(text, list.iter().copied());
         let meant = near.map(|near| {
             words(
                 format!("did you mean `{near}`?"),
                 format!("是不是想写 `{near}`？"),
             )
         });
-        let list: Vec<&str> = known.collect();
-        if of == Error::Plugin {
-            if !is_error_code(text) {
-                self.problems.error(
-                    "unknown-error",
-                    key.place(),
-                    words(
-                        format!("`{text}` is no error code"),
-                        format!("`{text}` 不是错误码"),
-                    ),
-                    words(
-                        "a plugin's codes have letters, digits, `_`, `-` and `.`",
-                        "插件的错误码由字母、数字、`_`、`-` 和 `.` 组成",
-                    ),
-                );
-                return None;
+        let (en, zh) = (list.join(", "), list.join("、"));
+        let (message, hint) = match of {
+            Error::Plugin if contract::is_error_code(text) => {
+                // A plugin has codes of its own, and its contract does not name them. One that says
+                // more than a known code, `unknown_serial`, is not a misspelt one.
+                let parts = |code: &str| code.split(['_', '-', '.']).count();
+                if let (Some(near), Some(hint)) = (near, meant)
+                    && parts(near) == parts(text)
+                {
+                    self.problems.warn(
+                        "unknown-error",
+                        key.place(),
+                        words(
+                            format!(
+                                "only a plugin that has a code `{text}` of its own ever gives it"
+                            ),
+                            format!("只有插件自己定义了错误码 `{text}` 才会出现"),
+                        ),
+                        hint,
+                    );
+                }
+                return true;
             }
-            // A plugin has codes of its own, and its contract does not name them. One that says more
-            // than a known code, `unknown_serial`, is not a misspelt one.
-            let parts = |code: &str| code.split(['_', '-', '.']).count();
-            if let (Some(near), Some(hint)) = (near, meant)
-                && parts(near) == parts(text)
-            {
-                self.problems.warn(
-                    "unknown-error",
-                    key.place(),
-                    words(
-                        format!("only a plugin that has a code `{text}` of its own ever gives it"),
-                        format!("只有插件自己定义了错误码 `{text}` 才会出现"),
-                    ),
-                    hint,
-                );
-            }
-            return Some(ErrorKey::Code(text.to_owned()));
-        }
-        let hint = meant.unwrap_or_else(|| {
-            words(
-                format!("write a status as 404, or one of: {}", list.join(", ")),
-                format!("请写状态码（如 404），或以下之一：{}", list.join("、")),
-            )
-        });
-        self.problems.error(
-            "unknown-error",
-            key.place(),
-            words(
-                format!("`{text}` is no HTTP status and no error code"),
-                format!("`{text}` 既不是 HTTP 状态码，也不是错误码"),
+            Error::Plugin => (
+                words(
+                    format!("`{text}` is no error code"),
+                    format!("`{text}` 不是错误码"),
+                ),
+                words(
+                    "a plugin's codes have letters, digits, `_`, `-` and `.`",
+                    "插件的错误码由字母、数字、`_`、`-` 和 `.` 组成",
+                ),
             ),
-            hint,
-        );
-        None
+            Error::Declared { called, .. } => {
+                let known = match meant {
+                    Some(meant) => words(
+                        format!("{} Known are: {en}", meant.en),
+                        format!("{}可用的有：{zh}", meant.zh),
+                    ),
+                    None => words(format!("known are: {en}"), format!("可用的有：{zh}")),
+                };
+                let message = words(
+                    format!("`{called}` never fails with `{text}`"),
+                    format!("`{called}` 没有错误码 `{text}`"),
+                );
+                (message, known)
+            }
+            Error::Http => (
+                words(
+                    format!("`{text}` is no HTTP status and no error code"),
+                    format!("`{text}` 既不是 HTTP 状态码，也不是错误码"),
+                ),
+                meant.unwrap_or_else(|| {
+                    words(
+                        format!("write a status as 404, or one of: {en}"),
+                        format!("请写状态码（如 404），或以下之一：{zh}"),
+                    )
+                }),
+            ),
+        };
+        self.problems
+            .error("unknown-error", key.place(), message, hint);
+        false
     }
 
     /// `connection.operation`, with the arguments its path needs.
@@ -451,9 +489,8 @@ impl Build<'_> {
     }
 }
 
-fn is_error_code(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+/// Whether any method of a plugin may fail so, whatever it declares.
+fn of_any_plugin(code: &str) -> bool {
+    // A plugin runs no script of the pack.
+    ERROR_CODES.contains(&code) && code != "script"
 }

@@ -25,14 +25,16 @@ impl Build<'_> {
         at: StepRef,
     ) -> Option<StepKind> {
         let called = self.plugin_method(value);
+        let known = called
+            .as_ref()
+            .and_then(|(plugin, method)| self.method(plugin, method));
+        let name = value.text().unwrap_or_default();
         let with = self.args(node.get("with"));
         let save = self.save(node);
-        if let Some((plugin, method)) = &called
-            && let Some(known) = self.method(plugin, method)
-        {
+        if let Some(known) = &known {
             let pairs = self.given_map(node.get("with"), &with);
             let top = node.get("with").map_or(value.place(), Node::place);
-            self.hold(&format!("{plugin}.{method}"), &known, pairs, top);
+            self.hold(name, known, pairs, top);
             let result = known.result.as_ref();
             self.check_save(node, result.and_then(|schema| schema.kind()));
         }
@@ -43,9 +45,14 @@ impl Build<'_> {
             once_for,
             retry,
         } = self.repeat(node);
-        let on_error = self.on_error(draft, node, at, Error::Plugin);
+        let codes = known.as_ref().and_then(|known| known.errors.as_ref());
+        let of = codes.map_or(Error::Plugin, |codes| Error::Declared {
+            called: name,
+            codes,
+        });
+        let on_error = self.on_error(draft, node, at, of);
         let (plugin, method) = called?;
-        let repeatable = !write || self.method(&plugin, &method).is_some_and(|m| m.idempotent);
+        let repeatable = !write || known.is_some_and(|method| method.idempotent);
         if let (Some((key, _)), false) = (node.pair("retry"), repeatable) {
             self.problems.warn(
                 "call-retry",

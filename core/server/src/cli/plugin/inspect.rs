@@ -1,6 +1,6 @@
 //! `tandem plugin inspect`.
 
-use std::io::Write as _;
+use std::io::Write;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use tandem_plugin_host::Manifest;
 
 use super::{Common, End, Inspect, check::refused, find::find};
 use crate::{
-    lang::Pick as _,
+    lang::{Lang, Pick as _},
     plugins::{Looks, contracts},
 };
 
@@ -51,7 +51,8 @@ pub(super) fn run(common: &Common, options: &Inspect) -> anyhow::Result<End> {
         common.print_json(&manifest)?;
         return Ok(End::Well);
     }
-    show(common, name, &manifest, found.plugin.command.is_some())?;
+    let process = found.plugin.command.is_some();
+    show(&mut common.out(), common.lang(), name, &manifest, process)?;
     if let Some(path) = written {
         let path = path.display();
         let said = common.lang().pick(
@@ -63,9 +64,13 @@ pub(super) fn run(common: &Common, options: &Inspect) -> anyhow::Result<End> {
     Ok(End::Well)
 }
 
-fn show(common: &Common, name: &str, manifest: &Manifest, process: bool) -> anyhow::Result<()> {
-    let lang = common.lang();
-    let mut out = common.out();
+fn show(
+    out: &mut impl Write,
+    lang: Lang,
+    name: &str,
+    manifest: &Manifest,
+    process: bool,
+) -> std::io::Result<()> {
     let what = match process {
         true => lang.pick("a process", "进程"),
         false => lang.pick("a library", "动态库"),
@@ -106,6 +111,12 @@ fn show(common: &Common, name: &str, manifest: &Manifest, process: bool) -> anyh
             out,
             "    \x1b[36m{method:width$}\x1b[0m  {params} → {result}{time}"
         )?;
+        let errors = || spec.errors.iter().flatten();
+        let width = errors().map(|(code, _)| code.len()).max().unwrap_or(0);
+        let word = lang.pick("error", "错误");
+        for (code, means) in errors() {
+            writeln!(out, "      {word} \x1b[33m{code:width$}\x1b[0m  {means}")?;
+        }
     }
     Ok(())
 }
@@ -169,5 +180,55 @@ mod tests {
             "{a: string, b?: integer or null, c?: [object], d?: any, e?: \"x\" or 1}"
         );
         assert_eq!(shape(&json!(true), 0), "any");
+    }
+
+    #[test]
+    fn a_manifest_is_shown_with_what_its_methods_fail_with() {
+        let manifest: Manifest = serde_json::from_value(json!({
+            "name": "tracker", "version": "0.3.0", "kinds": {"action": 1},
+            "config": {"type": "object", "required": ["url"],
+                "properties": {"url": {"type": "string"}}},
+            "methods": {
+                "action.track": {
+                    "params": {"type": "object", "required": ["number"],
+                        "properties": {"number": {"type": "string"}}},
+                    "timeout_ms": 2000,
+                    "errors": {"not_found": "no parcel has this number",
+                        "unauthorized": "the carrier refuses the token"},
+                },
+                "action.find": {},
+            },
+        }))
+        .unwrap();
+        let shown = |lang| {
+            let mut out = anstream::StripStream::new(Vec::new());
+            show(&mut out, lang, "parcel", &manifest, false).unwrap();
+            String::from_utf8(out.into_inner()).unwrap()
+        };
+        insta::assert_snapshot!(shown(Lang::En), @r"
+        parcel 0.3.0 (a library)
+          kinds     action
+          calls     several at once
+          settings  {url: string}
+          methods
+            action.find   any → any
+            action.track  {number: string} → any  (2000 ms)
+              error not_found     no parcel has this number
+              error unauthorized  the carrier refuses the token
+        ");
+        insta::assert_snapshot!(shown(Lang::Zh), @r"
+        parcel 0.3.0 (动态库)
+          种类  action
+          调用  可同时多个
+          配置  {url: string}
+          方法
+            action.find   any → any
+            action.track  {number: string} → any  (2000 ms)
+              错误 not_found     no parcel has this number
+              错误 unauthorized  the carrier refuses the token
+        ");
+        let told = serde_json::to_value(&manifest).unwrap();
+        let codes = &told["methods"]["action.track"]["errors"];
+        assert_eq!(codes["not_found"], "no parcel has this number");
     }
 }
