@@ -15,7 +15,8 @@ use tandem_plugin_sdk::{
     implement_plugin,
     testkit::{Kit, Plan, conformance},
     wire::{
-        Bytes, Capabilities, ExportBatch, ExportReceipt, Inbound, Outbound, Receipt, Speak, Speech,
+        Bytes, Capabilities, ExportBatch, ExportReceipt, Inbound, Outbound, Part, Receipt, Speak,
+        Speech, StoredMedia,
     },
 };
 
@@ -191,6 +192,13 @@ impl Channel for Line {
     }
 
     fn send(&self, message: Outbound, _: &Meta) -> Result<Receipt, SendError> {
+        if let Some(Part::Media(media)) = message.content.parts.first() {
+            let file = self.host.media(&media.reference)?;
+            let said = format!("{}, {} bytes", file.mime, file.data.0.len());
+            return Ok(Receipt {
+                native_ids: vec![said],
+            });
+        }
         match message.content.plain().as_str() {
             "refuse" => Err(SendError::Rejected {
                 code: "470".into(),
@@ -351,6 +359,43 @@ fn a_channel_receives_sends_and_stops() {
         line.call("channel.stop", &json!({})).unwrap();
         assert_eq!(running.join().unwrap(), Ok(Value::Null));
     });
+    assert!(line.stop());
+}
+
+#[test]
+fn a_file_that_a_message_names_is_the_hosts_to_give() {
+    let kit = Kit::of::<Line>();
+    let line = kit.start(&json!({})).unwrap();
+    let bill = StoredMedia {
+        mime: "application/pdf".into(),
+        name: None,
+        data: Bytes(vec![1, 2, 3]),
+    };
+    kit.host().keep_media("file:1", bill);
+    let with = |reference: &str| {
+        let mut params = send("");
+        params["message"]["content"]["parts"] = json!([{"type": "media", "media": "file",
+            "ref": reference, "mime": "application/pdf"}]);
+        line.call("channel.send", &params)
+            .map_err(|refused| SendError::from(refused.error))
+    };
+    assert_eq!(
+        with("file:1"),
+        Ok(json!({"native_ids": ["application/pdf, 3 bytes"]}))
+    );
+    let gone = with("file:2");
+    assert!(
+        matches!(&gone, Err(SendError::Rejected { code, .. }) if code == "not_found"),
+        "{gone:?}"
+    );
+    kit.host().refuse(Some(code::BUSY));
+    assert!(matches!(with("file:1"), Err(SendError::Transient(_))));
+    kit.host().refuse(Some(code::TOO_LARGE));
+    let large = with("file:1");
+    assert!(
+        matches!(&large, Err(SendError::Rejected { code, .. }) if code == "too_large"),
+        "{large:?}"
+    );
     assert!(line.stop());
 }
 
