@@ -97,8 +97,8 @@ class Plugin:
         return slot.get("result")
 
     def media(self, media):
-        """The stored file that a part of a message names, in "channel.send": its bytes, what it is,
-        and its name or None."""
+        """The stored file that a part of a message names, in "channel.send" before anything is sent:
+        its bytes, what it is, and its name or None."""
         try:
             found = self.host("media.get", media={"ref": media["ref"]})
         except HostError as error:

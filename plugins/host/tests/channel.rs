@@ -376,7 +376,10 @@ impl tandem_plugin_sdk::Channel for Tape {
     fn send(&self, message: Outbound, meta: &Meta) -> Result<Receipt, SendErrorOf> {
         assert_eq!(meta.idempotency_key.as_deref(), Some(message.uuid.as_str()));
         if let Some(wire::Part::Media(media)) = message.content.parts.first() {
-            let file = self.host.media(&media.reference)?;
+            let file = self
+                .host
+                .media(&media.reference)
+                .map_err(HostError::before_send)?;
             let (name, size) = (file.name.as_deref(), file.data.0.len());
             let text = format!("{} {} {size}", name.unwrap_or("-"), file.mime);
             far().get_mut(&self.name).unwrap().sent.push(text);

@@ -4,8 +4,6 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::HostError;
-
 /// A failure that the plugin foresaw. Flows branch on `code`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Error {
@@ -104,23 +102,6 @@ impl From<Error> for SendError {
             "unauthorized" => Self::Unauthorized(error.message),
             "uncertain" => Self::Uncertain(error.message),
             _ => Self::Uncertain(error.to_string()),
-        }
-    }
-}
-
-impl From<HostError> for SendError {
-    /// What the host did not do in the middle of a send, before anything left: what it never will do
-    /// is refused, the rest may be tried again.
-    fn from(error: HostError) -> Self {
-        let code = match &error {
-            HostError::Failed(error) if error.code == "not_found" => "not_found",
-            HostError::TooLarge(_) => "too_large",
-            HostError::BadInput(_) | HostError::UnknownMethod => "bad_input",
-            _ => return Self::Transient(error.to_string()),
-        };
-        Self::Rejected {
-            code: code.to_owned(),
-            message: error.to_string(),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tandem_plugin_abi::{code, level};
 
 use crate::{
-    Error,
+    Error, SendError,
     ffi::HostRef,
     wire::{Accepted, Bytes, Inbound, Receipt, ReplyClaim, StoredMedia, read},
 };
@@ -59,6 +59,24 @@ impl fmt::Display for HostError {
 }
 
 impl std::error::Error for HostError {}
+
+impl HostError {
+    /// What it means in a `send` of which nothing has left yet: what the host never will do is
+    /// refused, the rest may be tried again. Once bytes left a failure is uncertain, whoever's it is.
+    #[must_use]
+    pub fn before_send(self) -> SendError {
+        let code = match &self {
+            Self::Failed(error) if error.code == "not_found" => "not_found",
+            Self::TooLarge(_) => "too_large",
+            Self::BadInput(_) | Self::UnknownMethod => "bad_input",
+            _ => return SendError::Transient(self.to_string()),
+        };
+        SendError::Rejected {
+            code: code.to_owned(),
+            message: self.to_string(),
+        }
+    }
+}
 
 impl Host {
     /// A line in the server's log, under the plugin's name. No secrets.
@@ -128,7 +146,8 @@ impl Host {
     /// # Errors
     /// [`Failed`](HostError::Failed) with the code `not_found` where there is none of this
     /// workspace, [`TooLarge`](HostError::TooLarge), [`BadInput`](HostError::BadInput) where the
-    /// reference is another; see [`HostError`]. In `send` a `?` makes of it what the outbox needs.
+    /// reference is another; see [`HostError`]. [`before_send`](HostError::before_send) makes of it
+    /// what the outbox needs.
     pub fn media(&self, reference: &str) -> Result<StoredMedia, HostError> {
         #[derive(Serialize)]
         struct Params<'a> {

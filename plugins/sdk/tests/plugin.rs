@@ -193,7 +193,10 @@ impl Channel for Line {
 
     fn send(&self, message: Outbound, _: &Meta) -> Result<Receipt, SendError> {
         if let Some(Part::Media(media)) = message.content.parts.first() {
-            let file = self.host.media(&media.reference)?;
+            let file = self
+                .host
+                .media(&media.reference)
+                .map_err(HostError::before_send)?;
             let said = format!("{}, {} bytes", file.mime, file.data.0.len());
             return Ok(Receipt {
                 native_ids: vec![said],
