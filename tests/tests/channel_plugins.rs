@@ -206,7 +206,7 @@ fn a_new_channel_in_python_passes_its_test_and_each_account_is_checked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_channel_in_python_answers_customers() {
+async fn a_new_channel_in_python_answers_customers_and_goes_over_to_other_settings() {
     let Some(folder) = made("a new channel in Python") else {
         return;
     };
@@ -215,34 +215,62 @@ async fn a_new_channel_in_python_answers_customers() {
     let pack = packs::folder(PACK);
     let setup = Setup::config(configured(folder.path(), &platform.url()));
     let mut server = Server::start_as(TANDEM, pack.path(), setup).await.unwrap();
-    let body = json!({"id": "e-1", "from": "ann", "text": "when are you open?"}).to_string();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let time = now.as_secs().to_string();
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"signed with this").unwrap();
-    mac.update(format!("{time}.{body}").as_bytes());
-    let digits = mac.finalize().into_bytes();
-    let signature: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
-    let deliver = async |signature: &str| {
+    let signed = |body: &str| {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"signed with this").unwrap();
+        mac.update(format!("{time}.{body}").as_bytes());
+        let digits = mac.finalize().into_bytes();
+        let digits = digits.iter().map(|byte| format!("{byte:02x}"));
+        digits.collect::<String>()
+    };
+    let deliver = async |body: &str, signature: &str| {
         let request = server.http.post(format!("{}/hooks/hey/two", server.url));
         let request = request
             .header("x-time", &time)
             .header("x-signature", signature);
-        request.body(body.clone()).send().await.unwrap().status()
+        let answered = request.body(body.to_owned()).send().await.unwrap();
+        answered.status()
     };
-    assert_eq!(deliver("forged").await, 401);
+    let asks =
+        |id: &str| json!({"id": id, "from": "ann", "text": "when are you open?"}).to_string();
+    let first = asks("e-1");
+    assert_eq!(deliver(&first, "forged").await, 401);
     for _ in 0..3 {
         // The platform comes again, and is answered once.
-        assert_eq!(deliver(&signature).await, 200);
+        assert_eq!(deliver(&first, &signed(&first)).await, 200);
     }
+    let answer = json!({"to": "ann", "text": "We open at nine."});
     let calls = platform.wait_for("/messages", 1).await;
-    assert_eq!(
-        calls[0].json(),
-        json!({"to": "ann", "text": "We open at nine."})
-    );
+    assert_eq!(calls[0].json(), answer);
     assert_eq!(calls[0].header("authorization"), "Bearer the token");
-    server.stop().await.unwrap();
-    assert_eq!(platform.calls_to("/messages").len(), 1);
+
+    // The account goes over to another address of the platform.
+    let moved = FarPlatform::start().await.unwrap();
+    moved.on("/messages", |_| Reply::json(200, &json!({"id": "m-2"})));
+    let reload = async |api: &str| {
+        let accounts = json!({"two": {"api": api}});
+        let config = json!({"channels": {"hey": {"accounts": accounts}}});
+        server.configure(&config).unwrap();
+        let reload = server.api(Method::POST, "/accounts/two/reload", None);
+        reload.await.unwrap()
+    };
+    let (status, said) = reload("ftp://far").await;
+    assert_eq!(status, 422, "{said}");
+    let (status, said) = reload(&moved.url()).await;
+    assert_eq!(
+        (status, &said["outcome"]),
+        (200, &json!("changed")),
+        "{said}"
+    );
+    assert_eq!(deliver(&first, &signed(&first)).await, 200);
+    let second = asks("e-2");
+    assert_eq!(deliver(&second, &signed(&second)).await, 200);
+    assert_eq!(moved.wait_for("/messages", 1).await[0].json(), answer);
     assert!(!server.log().contains("Traceback"), "{}", server.log());
+    server.stop().await.unwrap();
+    assert_eq!(moved.calls_to("/messages").len(), 1);
+    assert_eq!(platform.calls_to("/messages").len(), 1);
 }
 
 /// Its customers send pictures, and it writes down which files it was given to send.

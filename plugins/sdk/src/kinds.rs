@@ -66,7 +66,8 @@ pub trait Channel: Plugin {
     /// Makes `run` return soon. May come before it, and more than once.
     fn stop(&self);
 
-    /// One attempt. `message.uuid` is the idempotency key where the platform knows one.
+    /// One attempt. `message.uuid` is the idempotency key where the platform knows one. The bytes of
+    /// a stored file that a part names are the host's to give: [`Host::media`](crate::Host::media).
     ///
     /// # Errors
     /// The way the attempt ended; [`SendError::Uncertain`] once bytes left that cannot be repeated

@@ -89,7 +89,7 @@ async fn an_account_goes_over_to_another_nick_and_another_network_while_people_t
     // What cannot be used changes nothing, whether the schema, the plugin or nobody says why.
     is_refused(&server, &json!({"nick": "shop bot"}), "nick").await;
     let no_pem = json!({"nick": "shopbot", "tls": true, "ca": "no certificate"});
-    is_refused(&server, &no_pem, "`ca` is no certificate in PEM").await;
+    is_refused(&server, &no_pem, "`ca` holds no certificates in PEM").await;
     cy.asks("shopbot", "2", "Got 2.").await;
 
     // Another nick, back and forth, while a person answers: each line once and in order.

@@ -227,6 +227,12 @@ fn a_misspelt_setting_of_an_account_is_told_with_its_line() {
     };
     let (well, said) = check(&good);
     assert!(well, "{said}");
+    // Nobody is connected to.
+    let tried = command::run(TANDEM, &["plugin", "check", "irc"], folder.path());
+    let said = out(&tried) + &command::err(&tried);
+    assert!(tried.status.success(), "{said}");
+    assert!(said.contains("it is called shopbot"), "{said}");
+    assert!(said.contains("the instance for `libera` ends"), "{said}");
     for (from, to, wrong) in [
         ("plugin: irc", "plugin: irk", "there is no such plugin"),
         (

@@ -31,7 +31,7 @@ fn roots(ca: Option<&str>) -> Result<RootCertStore, Error> {
     let wrong = |why: &dyn Display| {
         Error::new(
             "config",
-            format_args!("`ca` is no certificate in PEM: {why}"),
+            format_args!("`ca` holds no certificates in PEM: {why}"),
         )
     };
     for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
@@ -39,7 +39,7 @@ fn roots(ca: Option<&str>) -> Result<RootCertStore, Error> {
         roots.add(certificate).map_err(|why| wrong(&why))?;
     }
     match roots.is_empty() {
-        true => Err(wrong(&"it begins none")),
+        true => Err(wrong(&"none begins in it")),
         false => Ok(roots),
     }
 }
