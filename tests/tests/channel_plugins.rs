@@ -13,7 +13,7 @@ use std::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_channel_kit::fake::platform::{FarPlatform, Reply};
+use tandem_channel_kit::fake::platform::{Call, FarPlatform, Reply};
 use tandem_tests::{
     command::{self, err, out},
     libraries, packs, require, root,
@@ -77,7 +77,7 @@ fn made(test: &str) -> Option<TempDir> {
 
 /// What it is configured with, its platform there.
 fn configured(folder: &Path, api: &str) -> Value {
-    fs::write(folder.join("key"), "signed with this").unwrap();
+    fs::write(folder.join("key"), KEY).unwrap();
     fs::write(folder.join("token"), "the token").unwrap();
     let account = json!({
         "signing_key": {"file": folder.join("key")},
@@ -89,6 +89,26 @@ fn configured(folder: &Path, api: &str) -> Value {
         "plugins": {"hey-you": {"command": ["python3", "hey-you/hey-you.py"], "kinds": ["channel"]}},
         "channels": {"hey": {"plugin": "hey-you", "accounts": {"one": account, "two": account}}},
     })
+}
+
+/// What the platform signs with.
+const KEY: &[u8] = b"signed with this";
+
+/// The platform delivers a question to the account `two`: how it was answered.
+async fn deliver(server: &Server, id: &str, key: &[u8]) -> u16 {
+    let body = json!({"id": id, "from": "ann", "text": "when are you open?"}).to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let time = now.as_secs().to_string();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(key).unwrap();
+    mac.update(format!("{time}.{body}").as_bytes());
+    let digits = mac.finalize().into_bytes();
+    let signature: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+    let request = server.http.post(format!("{}/hooks/hey/two", server.url));
+    let request = request
+        .header("x-time", &time)
+        .header("x-signature", signature);
+    let answered = request.body(body).send().await.unwrap();
+    answered.status().as_u16()
 }
 
 #[test]
@@ -215,30 +235,11 @@ async fn a_new_channel_in_python_answers_customers_and_goes_over_to_other_settin
     let pack = packs::folder(PACK);
     let setup = Setup::config(configured(folder.path(), &platform.url()));
     let mut server = Server::start_as(TANDEM, pack.path(), setup).await.unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let time = now.as_secs().to_string();
-    let signed = |body: &str| {
-        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(b"signed with this").unwrap();
-        mac.update(format!("{time}.{body}").as_bytes());
-        let digits = mac.finalize().into_bytes();
-        let digits = digits.iter().map(|byte| format!("{byte:02x}"));
-        digits.collect::<String>()
-    };
-    let deliver = async |body: &str, signature: &str| {
-        let request = server.http.post(format!("{}/hooks/hey/two", server.url));
-        let request = request
-            .header("x-time", &time)
-            .header("x-signature", signature);
-        let answered = request.body(body.to_owned()).send().await.unwrap();
-        answered.status()
-    };
-    let asks =
-        |id: &str| json!({"id": id, "from": "ann", "text": "when are you open?"}).to_string();
-    let first = asks("e-1");
-    assert_eq!(deliver(&first, "forged").await, 401);
+    let deliver = async |id: &str, key: &[u8]| deliver(&server, id, key).await;
+    assert_eq!(deliver("e-1", b"forged").await, 401);
     for _ in 0..3 {
         // The platform comes again, and is answered once.
-        assert_eq!(deliver(&first, &signed(&first)).await, 200);
+        assert_eq!(deliver("e-1", KEY).await, 200);
     }
     let answer = json!({"to": "ann", "text": "We open at nine."});
     let calls = platform.wait_for("/messages", 1).await;
@@ -263,14 +264,66 @@ async fn a_new_channel_in_python_answers_customers_and_goes_over_to_other_settin
         (200, &json!("changed")),
         "{said}"
     );
-    assert_eq!(deliver(&first, &signed(&first)).await, 200);
-    let second = asks("e-2");
-    assert_eq!(deliver(&second, &signed(&second)).await, 200);
+    assert_eq!(deliver("e-1", KEY).await, 200);
+    assert_eq!(deliver("e-2", KEY).await, 200);
     assert_eq!(moved.wait_for("/messages", 1).await[0].json(), answer);
     assert!(!server.log().contains("Traceback"), "{}", server.log());
     server.stop().await.unwrap();
     assert_eq!(moved.calls_to("/messages").len(), 1);
     assert_eq!(platform.calls_to("/messages").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_the_platform_refuses_is_replaced_while_the_server_runs() {
+    let Some(folder) = made("a token that is refused") else {
+        return;
+    };
+    let platform = FarPlatform::start().await.unwrap();
+    platform.on("/messages", |call| match call.header("authorization") {
+        "Bearer another" => Reply::json(200, &json!({"id": "m-1"})),
+        _ => Reply::json(401, &json!({"error": "expired"})),
+    });
+    let pack = packs::folder(PACK);
+    let setup = Setup::config(configured(folder.path(), &platform.url()));
+    let server = Server::start_as(TANDEM, pack.path(), setup).await.unwrap();
+    let seen = Seen {
+        server: &server,
+        token: tandem_tests::server::TOKEN,
+    };
+    let state = async |wanted: &str| {
+        let so = |page: &Value| {
+            let mut accounts = page["items"].as_array()?.iter();
+            let two = accounts.find(|account| account["id"] == "two")?;
+            (two["state"] == wanted).then_some(())
+        };
+        seen.until("/accounts", so).await;
+    };
+    assert_eq!(deliver(&server, "e-1", KEY).await, 200);
+    state("unauthorized").await;
+    fs::write(folder.path().join("token"), "another").unwrap();
+    let reload = server.api(Method::POST, "/accounts/two/reload", None);
+    let (status, said) = reload.await.unwrap();
+    assert_eq!(
+        (status, &said["outcome"]),
+        (200, &json!("changed")),
+        "{said}"
+    );
+    state("good").await;
+    let another = |call: &Call| call.header("authorization") == "Bearer another";
+    let mut count = 2;
+    while !platform
+        .wait_for("/messages", count)
+        .await
+        .iter()
+        .any(another)
+    {
+        count += 1;
+    }
+    let calls = platform.calls_to("/messages");
+    let (taken, refused): (Vec<_>, Vec<_>) = calls.iter().partition(|call| another(call));
+    assert!(!refused.is_empty());
+    assert_eq!(taken.len(), 1, "what waited went, once");
+    assert_eq!(taken[0].json()["text"], "We open at nine.");
 }
 
 /// Its customers send pictures, and it writes down which files it was given to send.
