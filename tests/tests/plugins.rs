@@ -335,6 +335,10 @@ async fn a_plugin_that_misbehaves_costs_nobody_else_and_health_says_which_and_wh
         failing["why"]["en"].as_str().unwrap().contains("broken 7"),
         "{failing}"
     );
+    assert_eq!(
+        failing["why"]["zh"],
+        "最近 1 次调用失败：插件发生 panic：broken 7"
+    );
     assert_eq!(asks(&mut ann, "please babble").await, "It babbled.");
     // The threads of calls that hang are lost; four are put up with.
     for hung in 1..=4 {
@@ -351,6 +355,8 @@ async fn a_plugin_that_misbehaves_costs_nobody_else_and_health_says_which_and_wh
             // It kept failing, and is left alone: whoever operates it insists.
             let paused = standing(&server, "hostile").await;
             assert_eq!(paused["state"], "paused", "{paused}");
+            let zh = paused["why"]["zh"].as_str().unwrap();
+            assert!(zh.ends_with(" 毫秒内没有回复"), "{zh}");
             server
                 .api(Method::POST, "/plugins/hostile/enable", None)
                 .await
@@ -385,6 +391,7 @@ async fn a_plugin_that_misbehaves_costs_nobody_else_and_health_says_which_and_wh
         .unwrap();
     assert_eq!((status, &off["state"]), (200, &json!("disabled")));
     assert_eq!(off["why"]["en"], "test switched it off");
+    assert_eq!(off["why"]["zh"], "test 停用了它");
     assert_eq!(
         asks(&mut bob, "where is my parcel").await,
         "Tracking failed."
@@ -600,7 +607,8 @@ fn a_new_plugin_builds_passes_its_test_and_is_checked() {
         fs::set_permissions(&at, fs::Permissions::from_mode(0o755)).unwrap();
         let inspected = tandem(&["plugin", "inspect", plugin], &at);
         assert!(
-            out(&inspected).contains("{name: string} → {text: string}"),
+            out(&inspected).contains("{name: string} → {text: string}")
+                && out(&inspected).contains("error no_name  there is nobody to greet"),
             "{}",
             out(&inspected)
         );

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
+use crate::Said;
+
 /// Applications of a schema or one of its parts along one path into a value.
 const PATH_MAX: u64 = 10_000;
 /// Levels of a value: the parser takes no more.
@@ -59,13 +61,18 @@ impl Default for Looks {
 ///
 /// # Errors
 /// When it is too much, or cannot be told because the schema leads out of itself.
-pub(crate) fn of(schema: &Value, looks: &mut Looks) -> Result<u64, String> {
+pub(crate) fn of(schema: &Value, looks: &mut Looks) -> Result<u64, Said> {
     let Parts {
         count,
         anchors,
         plain,
     } = parts(schema)?;
-    let dear = || format!("it applies itself or its parts more than {PATH_MAX} times to one value");
+    let dear = || {
+        Said::new(
+            format!("it applies itself or its parts more than {PATH_MAX} times to one value"),
+            format!("它或它的部分对同一个值应用超过 {PATH_MAX} 次"),
+        )
+    };
     // Without a way to apply a part twice, no part is.
     let cost = if plain {
         count
@@ -118,7 +125,7 @@ struct Parts<'s> {
     plain: bool,
 }
 
-fn parts(schema: &Value) -> Result<Parts<'_>, String> {
+fn parts(schema: &Value) -> Result<Parts<'_>, Said> {
     let mut found = Parts {
         count: 0,
         anchors: BTreeMap::new(),
@@ -131,7 +138,10 @@ fn parts(schema: &Value) -> Result<Parts<'_>, String> {
                 found.count += 1;
                 // Below another base, references mean something else.
                 if !top && fields.get("$id").is_some_and(Value::is_string) {
-                    return Err("`$id` may only stand at the top".to_owned());
+                    return Err(Said::new(
+                        "`$id` may only stand at the top",
+                        "`$id` 只能写在最外层",
+                    ));
                 }
                 for name in ["$anchor", "$dynamicAnchor"] {
                     if let Some(name) = fields.get(name).and_then(Value::as_str) {
@@ -164,7 +174,7 @@ struct Walk<'s, 'l> {
 }
 
 impl<'s> Walk<'s, '_> {
-    fn any_shape(&mut self, schema: &'s Value, depth: usize) -> Result<u64, String> {
+    fn any_shape(&mut self, schema: &'s Value, depth: usize) -> Result<u64, Said> {
         let mut most = 0;
         for shape in [Shape::Object, Shape::Array, Shape::Other] {
             most = most.max(self.cost(schema, depth, shape)?);
@@ -172,7 +182,7 @@ impl<'s> Walk<'s, '_> {
         Ok(most)
     }
 
-    fn cost(&mut self, schema: &'s Value, depth: usize, shape: Shape) -> Result<u64, String> {
+    fn cost(&mut self, schema: &'s Value, depth: usize, shape: Shape) -> Result<u64, Said> {
         let Value::Object(fields) = schema else {
             return Ok(1);
         };
@@ -185,11 +195,17 @@ impl<'s> Walk<'s, '_> {
             return Ok(1);
         }
         let Some(left) = self.looks.0.checked_sub(1) else {
-            return Err("the schemas are too intricate".to_owned());
+            return Err(Said::new(
+                "the schemas are too intricate",
+                "schema 过于复杂",
+            ));
         };
         self.looks.0 = left;
         if self.under_way.len() > CHAIN_MAX {
-            return Err(format!("references lead on more than {CHAIN_MAX} times"));
+            return Err(Said::new(
+                format!("references lead on more than {CHAIN_MAX} times"),
+                format!("引用相连超过 {CHAIN_MAX} 次"),
+            ));
         }
         let mut here = 1u64;
         for part in HERE.iter().filter_map(|name| fields.get(*name)) {
@@ -228,7 +244,7 @@ impl<'s> Walk<'s, '_> {
         &mut self,
         fields: &'s serde_json::Map<String, Value>,
         depth: usize,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, Said> {
         let parts = |name: &str| {
             let parts = fields.get(name).and_then(Value::as_object);
             parts.into_iter().flat_map(|parts| parts.values())
@@ -251,7 +267,7 @@ impl<'s> Walk<'s, '_> {
         &mut self,
         fields: &'s serde_json::Map<String, Value>,
         depth: usize,
-    ) -> Result<u64, String> {
+    ) -> Result<u64, Said> {
         let mut below = 0u64;
         for part in OF_ARRAYS.iter().filter_map(|name| fields.get(*name)) {
             let parts = part
@@ -267,7 +283,7 @@ impl<'s> Walk<'s, '_> {
     }
 
     /// One schema, or each of a list.
-    fn each(&mut self, part: &'s Value, depth: usize, shape: Shape) -> Result<u64, String> {
+    fn each(&mut self, part: &'s Value, depth: usize, shape: Shape) -> Result<u64, Said> {
         let parts = part
             .as_array()
             .map_or(std::slice::from_ref(part), Vec::as_slice);
@@ -278,7 +294,7 @@ impl<'s> Walk<'s, '_> {
         Ok(cost)
     }
 
-    fn target(&self, name: &Value) -> Result<&'s Value, String> {
+    fn target(&self, name: &Value) -> Result<&'s Value, Said> {
         let name = name.as_str().unwrap_or_default();
         let found = match name.strip_prefix('#') {
             Some("") => Some(self.root),
@@ -286,7 +302,12 @@ impl<'s> Walk<'s, '_> {
             Some(anchor) => self.anchors.get(anchor).copied(),
             None => None,
         };
-        found.ok_or_else(|| format!("`{name}` leads nowhere in it: a reference begins with `#`"))
+        found.ok_or_else(|| {
+            Said::new(
+                format!("`{name}` leads nowhere in it: a reference begins with `#`"),
+                format!("`{name}` 在其中没有对应的部分：引用以 `#` 开头"),
+            )
+        })
     }
 }
 
@@ -319,7 +340,7 @@ mod tests {
 
     use super::*;
 
-    fn cost(schema: &Value) -> Result<u64, String> {
+    fn cost(schema: &Value) -> Result<u64, Said> {
         of(schema, &mut Looks::default())
     }
 

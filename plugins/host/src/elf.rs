@@ -8,7 +8,7 @@ use object::{
 };
 use tandem_plugin_abi::{SYMBOL, table::Header};
 
-use crate::Refusal;
+use crate::{Refusal, Said};
 
 /// Looks at the bytes of a library.
 ///
@@ -17,13 +17,24 @@ use crate::Refusal;
 /// may use.
 pub fn inspect(bytes: &[u8]) -> Result<Header, Refusal> {
     if !bytes.starts_with(b"\x7fELF") {
-        return Err(not_a_library("it does not begin as an ELF file does"));
+        return Err(not_a_library(Said::new(
+            "it does not begin as an ELF file does",
+            "它的开头不是 ELF 文件",
+        )));
     }
     // Before all else, since what is cut off cannot be read further.
     within(bytes)?;
-    let file = File::parse(bytes).map_err(|why| not_a_library(&why.to_string()))?;
+    let file = File::parse(bytes).map_err(|why| {
+        not_a_library(Said::new(
+            format!("its ELF tables are wrong: {why}"),
+            format!("它的 ELF 表有误：{why}"),
+        ))
+    })?;
     if file.format() != BinaryFormat::Elf {
-        return Err(not_a_library("it is not an ELF file"));
+        return Err(not_a_library(Said::new(
+            "it is not an ELF file",
+            "它不是 ELF 文件",
+        )));
     }
     let machine = (file.architecture(), file.is_64(), file.is_little_endian());
     if machine != here() {
@@ -33,12 +44,19 @@ pub fn inspect(bytes: &[u8]) -> Result<Header, Refusal> {
         });
     }
     if file.kind() != ObjectKind::Dynamic {
-        return Err(not_a_library(match file.kind() {
-            ObjectKind::Relocatable => "it is an object file: link it with -shared",
-            ObjectKind::Executable => "it is a program",
-            ObjectKind::Core => "it is a core dump",
-            _ => "it is an ELF file of another kind",
-        }));
+        let (en, zh) = match file.kind() {
+            ObjectKind::Relocatable => (
+                "it is an object file: link it with -shared",
+                "它是目标文件：请用 -shared 链接",
+            ),
+            ObjectKind::Executable => ("it is a program", "它是可执行程序"),
+            ObjectKind::Core => ("it is a core dump", "它是核心转储"),
+            _ => (
+                "it is an ELF file of another kind",
+                "它是其他类型的 ELF 文件",
+            ),
+        };
+        return Err(not_a_library(Said::new(en, zh)));
     }
     for segment in file.segments() {
         let (offset, size) = segment.file_range();
@@ -54,10 +72,13 @@ fn table(file: &File<'_>) -> Result<Header, Refusal> {
         .find(|symbol| symbol.is_definition() && symbol.name() == Ok(SYMBOL))
         .ok_or(Refusal::MissingSymbol)?;
     if symbol.kind() != SymbolKind::Data {
-        return Err(not_a_table("it is not data"));
+        return Err(not_a_table(Said::new("it is not data", "它不是数据")));
     }
     if symbol.size() < Header::SIZE as u64 {
-        return Err(not_a_table(&format!("it has {} bytes", symbol.size())));
+        return Err(not_a_table(Said::new(
+            format!("it has {} bytes", symbol.size()),
+            format!("它有 {} 字节", symbol.size()),
+        )));
     }
     let header = file.segments().find_map(|segment| {
         segment
@@ -65,16 +86,22 @@ fn table(file: &File<'_>) -> Result<Header, Refusal> {
             .ok()
             .flatten()
     });
-    let header: &[u8; Header::SIZE] = header
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| not_a_table("its bytes are not in the file: it has to be initialised"))?;
+    let header: &[u8; Header::SIZE] =
+        header
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(|| {
+                not_a_table(Said::new(
+                    "its bytes are not in the file: it has to be initialised",
+                    "它的字节不在文件中：须有初始值",
+                ))
+            })?;
     let header = Header::parse(header);
     header.check()?;
     if u64::from(header.size) > symbol.size() {
-        return Err(not_a_table(&format!(
-            "it says {} bytes and has {}",
-            header.size,
-            symbol.size()
+        let (says, has) = (header.size, symbol.size());
+        return Err(not_a_table(Said::new(
+            format!("it says {says} bytes and has {has}"),
+            format!("它声明为 {says} 字节，实有 {has} 字节"),
         )));
     }
     Ok(header)
@@ -123,16 +150,12 @@ fn fits(end: Option<u64>, bytes: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn not_a_library(why: &str) -> Refusal {
-    Refusal::NotALibrary {
-        why: why.to_owned(),
-    }
+fn not_a_library(why: Said) -> Refusal {
+    Refusal::NotALibrary { why }
 }
 
-fn not_a_table(why: &str) -> Refusal {
-    Refusal::NotATable {
-        why: why.to_owned(),
-    }
+fn not_a_table(why: Said) -> Refusal {
+    Refusal::NotATable { why }
 }
 
 type Machine = (Architecture, bool, bool);

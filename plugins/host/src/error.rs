@@ -5,6 +5,8 @@ use std::time::Duration;
 use tandem_plugin_sdk::Error;
 use thiserror::Error as ThisError;
 
+use crate::Said;
+
 /// Why a call gave no result. Texts are for people who run the server; what a customer reads is the
 /// flow's business.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
@@ -16,7 +18,7 @@ pub enum PluginError {
     UnknownMethod(String),
     /// The parameters do not fit the method's schema, or the plugin does not take them.
     #[error("the parameters are not what the method takes: {0}")]
-    BadInput(String),
+    BadInput(Said),
     #[error("{what} is larger than {most} bytes")]
     TooLarge { what: &'static str, most: usize },
     /// Everything it may do at once is under way.
@@ -26,19 +28,19 @@ pub enum PluginError {
     Panicked(String),
     /// It gave something back that is not what the ABI or its own schema says.
     #[error("the plugin's answer cannot be used: {0}")]
-    Broken(String),
+    Broken(Said),
     /// Its time was over. `begun` says whether the plugin had seen the call.
     #[error("no answer within {} ms{}", .after.as_millis(), if *.begun { "" } else { ": the call was not begun" })]
     Timeout { after: Duration, begun: bool },
     /// It kept failing, or was switched off by hand.
     #[error("the plugin is disabled: {0}")]
-    Disabled(String),
+    Disabled(Said),
     /// It is being unloaded, or is not loaded; the call was not begun.
     #[error("the plugin is not running")]
     Stopped,
     /// Its process ended. `begun` says whether it had seen the call.
     #[error("the plugin's process ended{}: {why}", if *.begun { " during the call" } else { "" })]
-    Died { why: String, begun: bool },
+    Died { why: Said, begun: bool },
 }
 
 impl PluginError {
@@ -102,29 +104,35 @@ impl PluginError {
         }
     }
 
+    /// In both languages.
+    #[must_use]
+    pub fn said(&self) -> Said {
+        Said::new(self.to_string(), self.zh())
+    }
+
     /// The same in Chinese.
     #[must_use]
     pub fn zh(&self) -> String {
         match self {
             Self::Failed(error) => error.to_string(),
             Self::UnknownMethod(method) => format!("此插件没有方法 `{method}`"),
-            Self::BadInput(why) => format!("参数不符合该方法的要求：{why}"),
+            Self::BadInput(why) => format!("参数不符合该方法的要求：{}", why.zh),
             Self::TooLarge { what, most } => {
                 let what = if *what == ANSWER { "回复" } else { "请求" };
                 format!("{what}超过 {most} 字节")
             }
             Self::Busy => "插件同时处理的调用已达上限，请稍后再试".to_owned(),
             Self::Panicked(why) => format!("插件发生 panic：{why}"),
-            Self::Broken(why) => format!("插件的回复无法使用：{why}"),
+            Self::Broken(why) => format!("插件的回复无法使用：{}", why.zh),
             Self::Timeout { after, begun } => {
                 let not_begun = if *begun { "" } else { "：调用尚未开始" };
                 format!("{} 毫秒内没有回复{not_begun}", after.as_millis())
             }
-            Self::Disabled(why) => format!("插件已停用：{why}"),
+            Self::Disabled(why) => format!("插件已停用：{}", why.zh),
             Self::Stopped => "插件没有运行".to_owned(),
             Self::Died { why, begun } => {
                 let during = if *begun { "在调用期间" } else { "" };
-                format!("插件进程{during}已结束：{why}")
+                format!("插件进程{during}已结束：{}", why.zh)
             }
         }
     }

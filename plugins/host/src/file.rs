@@ -12,7 +12,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::Refusal;
+use crate::{Refusal, Said};
 
 /// Finds `path`, which has to lie in one of `folders` and be out of others' reach.
 ///
@@ -78,17 +78,18 @@ fn ours(path: &Path, about: &fs::Metadata) -> Result<(), Refusal> {
 /// # Errors
 /// When it cannot be made, or others may look into it.
 pub fn private_folder(at: &Path) -> Result<(), Refusal> {
-    let copy = |why: String| Refusal::Copy { why };
+    let copy = |why: Said| Refusal::Copy { why };
     match DirBuilder::new().recursive(true).mode(0o700).create(at) {
         Ok(()) => {}
-        Err(why) => return Err(copy(format!("{}: {why}", at.display()))),
+        Err(why) => return Err(copy(format!("{}: {why}", at.display()).into())),
     }
-    let about = fs::symlink_metadata(at).map_err(|why| copy(why.to_string()))?;
+    let about = fs::symlink_metadata(at).map_err(|why| copy(why.to_string().into()))?;
     let me = rustix::process::geteuid().as_raw();
     if !about.is_dir() || about.uid() != me || about.mode() & 0o077 != 0 {
-        return Err(copy(format!(
-            "{} has to be a folder of the server's own, with mode 0700",
-            at.display()
+        let at = at.display();
+        return Err(copy(Said::new(
+            format!("{at} has to be a folder of the server's own, with mode 0700"),
+            format!("{at} 须为服务器自己的目录，权限为 0700"),
         )));
     }
     Ok(())
@@ -134,7 +135,7 @@ impl PrivateCopy {
         let path = folder.join(format!("{}-{number}.so", std::process::id()));
         let copy = Self { path, bytes };
         copy.write().map_err(|why| Refusal::Copy {
-            why: why.to_string(),
+            why: why.to_string().into(),
         })?;
         Ok(copy)
     }

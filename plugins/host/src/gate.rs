@@ -9,7 +9,7 @@ use std::{
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::{Limits, PluginError};
+use crate::{Limits, PluginError, Said};
 
 /// Counts failures and says when a plugin is left alone.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub struct Gate {
 #[derive(Debug, Default)]
 struct State {
     in_a_row: u32,
-    last: Option<String>,
+    last: Option<Said>,
     /// Pauses since the last call that went well.
     pauses: u32,
     closed: Closed,
@@ -38,7 +38,7 @@ enum Closed {
         trying: bool,
     },
     ByHand {
-        why: String,
+        why: Said,
     },
 }
 
@@ -50,16 +50,16 @@ pub enum Health {
     /// Its last calls failed in a way no plugin should.
     Failing {
         in_a_row: u32,
-        last: String,
+        last: Said,
     },
     /// It failed too often and is left alone for so long.
     Paused {
-        last: String,
+        last: Said,
         for_ms: u64,
     },
     /// It was switched off by hand.
     Disabled {
-        why: String,
+        why: Said,
     },
     /// Calls were begun that never came back, as many as are put up with.
     Stuck {
@@ -67,11 +67,11 @@ pub enum Health {
     },
     /// Its process is being started, again or for the first time.
     Starting {
-        why: String,
+        why: Said,
     },
     /// It was not loaded, or was unloaded.
     Stopped {
-        why: String,
+        why: Said,
     },
 }
 
@@ -105,7 +105,10 @@ impl Gate {
             }
             Closed::Until { .. } => {
                 let last = state.last.clone().unwrap_or_default();
-                return Err(PluginError::Disabled(format!("it kept failing: {last}")));
+                return Err(PluginError::Disabled(Said::new(
+                    format!("it kept failing: {}", last.en),
+                    format!("连续失败：{}", last.zh),
+                )));
             }
             Closed::ByHand { why } => return Err(PluginError::Disabled(why.clone())),
         };
@@ -113,10 +116,8 @@ impl Gate {
     }
 
     /// Switches the plugin off until [`enable`](Self::enable).
-    pub fn disable(&self, why: &str) {
-        self.state().closed = Closed::ByHand {
-            why: why.to_owned(),
-        };
+    pub fn disable(&self, why: impl Into<Said>) {
+        self.state().closed = Closed::ByHand { why: why.into() };
     }
 
     /// Forgets all failures; switched off by hand it stays off.
@@ -157,7 +158,7 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, trial: bool, why: String) {
+    fn failed(&self, trial: bool, why: Said) {
         let mut state = self.state();
         state.in_a_row = state.in_a_row.saturating_add(1);
         state.last = Some(why);
@@ -193,7 +194,7 @@ impl Pass<'_> {
     pub fn ended<T>(mut self, result: &Result<T, PluginError>) {
         let trial = std::mem::take(&mut self.trial);
         match result {
-            Err(error) if error.is_fault() => self.gate.failed(trial, error.to_string()),
+            Err(error) if error.is_fault() => self.gate.failed(trial, error.said()),
             Ok(_) | Err(PluginError::Failed(_) | PluginError::BadInput(_)) => {
                 self.gate.went_well(trial);
             }
@@ -245,7 +246,7 @@ mod tests {
         fail(&gate);
         for pause in [5, 10, 12, 12] {
             assert!(
-                matches!(gate.admit(), Err(PluginError::Disabled(why)) if why.contains("oops"))
+                matches!(gate.admit(), Err(PluginError::Disabled(why)) if why.en.contains("oops"))
             );
             tokio::time::advance(Duration::from_secs(pause) - Duration::from_millis(1)).await;
             assert!(gate.admit().is_err());

@@ -23,7 +23,8 @@
 //! * `stdio` – out of the process, JSON lines, supervised;
 //! * [`services`] – what plugins may ask of the server;
 //! * [`channel`] – an account of a channel that is a plugin;
-//! * [`config`], [`refusal`], [`error`] – what is configured, why one is not loaded, how calls fail.
+//! * [`config`], [`refusal`], [`error`] – what is configured, why one is not loaded, how calls fail;
+//! * [`said`] – a sentence in English and Chinese.
 
 pub mod channel;
 pub mod config;
@@ -39,6 +40,7 @@ pub mod plugins;
 pub mod probe;
 mod promise;
 pub mod refusal;
+pub mod said;
 pub mod schema;
 pub mod services;
 mod stdio;
@@ -60,11 +62,12 @@ pub use channel::PluginKind;
 pub use config::{HostConfig, Limits, PluginConfig};
 pub use error::PluginError;
 pub use gate::Health;
-pub use plugin::{Plugin, PluginHealth, Retired};
+pub use plugin::{Left, Plugin, PluginHealth, Retired};
 pub use plugins::Plugins;
 pub use probe::Probe;
 pub use promise::Nonblocking;
 pub use refusal::Refusal;
+pub use said::Said;
 pub use services::{NoServices, ServiceError, Services};
 pub use tandem_plugin_sdk::{
     Error,

@@ -55,13 +55,17 @@ impl Images {
         // SAFETY: what a library does while it is loaded is what plugins in the process are trusted
         // with; its file is a private copy that was read and tried out before.
         let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) };
-        let library = library.map_err(|why| Refusal::Load { why: reason(&why) })?;
+        let library = library.map_err(|why| Refusal::Load {
+            why: reason(&why).into(),
+        })?;
         // SAFETY: the symbol was seen to be data of at least a header's size; only its address is
         // taken here.
         let symbol = unsafe { library.get::<*const PluginApi>(SYMBOL.as_bytes()) };
         let api = symbol
             .map(|symbol| *symbol)
-            .map_err(|why| Refusal::NotATable { why: reason(&why) });
+            .map_err(|why| Refusal::NotATable {
+                why: reason(&why).into(),
+            });
         std::mem::forget(library);
         // SAFETY: the address of the table in an image that stays mapped; the file's symbol is at
         // least as long as the header says; that its functions keep to the ABI is the trust that

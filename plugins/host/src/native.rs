@@ -18,7 +18,7 @@ use tandem_plugin_sdk::{
 use tokio::sync::oneshot;
 
 use crate::{
-    Limits, PluginError, Refusal, Retired, Services,
+    Left, Limits, PluginError, Refusal, Retired, Said, Services,
     error::{ANSWER, REQUEST},
     promise::{Nonblocking, Promise, watched},
     services::{Access, NativeAccess},
@@ -63,12 +63,12 @@ impl Native {
         };
         let Some(created) = apart(name, limits.load, create).await else {
             host.close();
-            return Err(Refusal::Create {
-                why: format!(
-                    "`create` did not return within {} ms",
-                    limits.load.as_millis()
-                ),
-            });
+            let ms = limits.load.as_millis();
+            let why = Said::new(
+                format!("`create` did not return within {ms} ms"),
+                format!("`create` 在 {ms} 毫秒内没有返回"),
+            );
+            return Err(Refusal::Create { why });
         };
         Ok(Self {
             name: name.to_owned(),
@@ -138,7 +138,10 @@ impl Native {
                 ticket.came_back();
                 result
             }
-            (Some(Err(_)), _) => Err(PluginError::Broken("its thread ended".to_owned())),
+            (Some(Err(_)), _) => Err(PluginError::Broken(Said::new(
+                "its thread ended",
+                "它的线程已结束",
+            ))),
             (None, after) => Err(PluginError::Timeout {
                 after: after.unwrap_or_default(),
                 begun: ticket.give_up(),
@@ -203,10 +206,10 @@ impl Native {
             Some(instance) if drained => {
                 match apart(&self.name, limit, move || instance.destroy()).await {
                     Some(()) => Retired::Destroyed,
-                    None => Retired::Leaked("`destroy` did not return in time"),
+                    None => Retired::Leaked(Left::Destroy),
                 }
             }
-            _ => Retired::Leaked("a call did not come back in time"),
+            _ => Retired::Leaked(Left::Call),
         }
     }
 }
@@ -220,12 +223,18 @@ fn lock(
 /// What `create` says against it.
 fn refused(answer: &Answer, most: usize) -> Refusal {
     let why = match error(answer, most) {
-        Some(error) => error.to_string(),
-        None => format!("`create` answers with the code {}", answer.code()),
+        Some(error) => error
+            .to_string()
+            .chars()
+            .take(1000)
+            .collect::<String>()
+            .into(),
+        None => Said::new(
+            format!("`create` answers with the code {}", answer.code()),
+            format!("`create` 返回代码 {}", answer.code()),
+        ),
     };
-    Refusal::Create {
-        why: why.chars().take(1000).collect(),
-    }
+    Refusal::Create { why }
 }
 
 fn error(answer: &Answer, most: usize) -> Option<Error> {
@@ -242,28 +251,35 @@ pub fn decode(answer: &Answer, method: &str, most: usize) -> Result<Value, Plugi
     match answer.code() {
         code::OK => match answer.body(most) {
             Ok([]) => Ok(Value::Null),
-            Ok(body) => read(body).map_err(PluginError::Broken),
+            Ok(body) => read(body).map_err(|why| PluginError::Broken(why.into())),
             Err(BodyError::TooLarge { most, .. }) => {
                 Err(PluginError::TooLarge { what: ANSWER, most })
             }
-            Err(error) => Err(PluginError::Broken(error.to_string())),
+            Err(error) => Err(PluginError::Broken(error.into())),
         },
         code::ERROR => Err(match answer.body(most).map(read::<Error>) {
             Ok(Ok(error)) => PluginError::Failed(error),
-            Ok(Err(why)) => PluginError::Broken(format!("an error that cannot be read: {why}")),
-            Err(error) => PluginError::Broken(error.to_string()),
+            Ok(Err(why)) => {
+                let Said { en, zh } = why.into();
+                PluginError::Broken(Said::new(
+                    format!("an error that cannot be read: {en}"),
+                    format!("错误的内容无法读取：{zh}"),
+                ))
+            }
+            Err(error) => PluginError::Broken(error.into()),
         }),
         code::PANICKED => Err(PluginError::Panicked(words())),
         code::UNKNOWN_METHOD => Err(PluginError::UnknownMethod(method.to_owned())),
-        code::BAD_INPUT => Err(PluginError::BadInput(words())),
+        code::BAD_INPUT => Err(PluginError::BadInput(words().into())),
         code::GONE => Err(PluginError::Failed(Error::new("gone", words()))),
         code::TOO_LARGE => Err(PluginError::TooLarge {
             what: REQUEST,
             most,
         }),
         code::BUSY => Err(PluginError::Busy),
-        other => Err(PluginError::Broken(format!(
-            "the code {other}, which is none"
+        other => Err(PluginError::Broken(Said::new(
+            format!("the code {other}, which is none"),
+            format!("代码 {other} 不存在"),
         ))),
     }
 }

@@ -17,7 +17,7 @@ use tandem_plugin_sdk::wire::{Kind, Manifest, Meta, Request};
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    Limits, PluginError, Refusal,
+    Limits, PluginError, Refusal, Said,
     channel::Opened,
     config::PluginConfig,
     error::REQUEST,
@@ -71,7 +71,27 @@ pub(crate) enum Backend {
 pub enum Retired {
     Destroyed,
     /// Something did not come back in time: its memory stays, and nothing of it is called again.
-    Leaked(&'static str),
+    Leaked(Left),
+}
+
+/// What of an instance did not come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    Call,
+    Destroy,
+}
+
+impl Left {
+    /// In both languages.
+    #[must_use]
+    pub fn said(self) -> Said {
+        match self {
+            Self::Call => Said::new("a call did not come back in time", "有调用没有及时返回"),
+            Self::Destroy => {
+                Said::new("`destroy` did not return in time", "`destroy` 没有及时返回")
+            }
+        }
+    }
 }
 
 /// How a plugin stands, for the health page.
@@ -271,7 +291,7 @@ impl Plugin {
         };
         meta.deadline_ms = limit.map_or(0, |l| u64::try_from(l.as_millis()).unwrap_or(u64::MAX));
         let request = serde_json::to_vec(&Request { params, meta })
-            .map_err(|why| PluginError::BadInput(why.to_string()))?;
+            .map_err(|why| PluginError::BadInput(why.into()))?;
         if request.len() > limits.body {
             let most = limits.body;
             return Err(PluginError::TooLarge {
@@ -287,8 +307,9 @@ impl Plugin {
             result.and_then(
                 |value| match generation.schemas.check_result(method, &value) {
                     Ok(()) => Ok(value),
-                    Err(why) => Err(PluginError::Broken(format!(
-                        "the result does not fit its schema: {why}"
+                    Err(Said { en, zh }) => Err(PluginError::Broken(Said::new(
+                        format!("the result does not fit its schema: {en}"),
+                        format!("结果不符合它的 schema：{zh}"),
                     ))),
                 },
             );
@@ -300,8 +321,9 @@ impl Plugin {
 
     fn admit(&self, generation: &Generation, limits: &Limits) -> Result<Pass<'_>, PluginError> {
         match generation.stuck_too_often(limits) {
-            Some(stuck) => Err(PluginError::Disabled(format!(
-                "calls that never came back: {stuck}"
+            Some(stuck) => Err(PluginError::Disabled(Said::new(
+                format!("calls that never came back: {stuck}"),
+                format!("有 {stuck} 次调用一直没有返回"),
             ))),
             None => self.gate.admit(),
         }
@@ -378,7 +400,7 @@ impl Plugin {
     }
 
     /// Switches it off until [`enable`](Self::enable): calls fail at once.
-    pub fn disable(&self, why: &str) {
+    pub fn disable(&self, why: impl Into<Said>) {
         self.gate.disable(why);
     }
 
@@ -406,7 +428,7 @@ impl Plugin {
         let current = self.current.load();
         let Some(generation) = current.as_ref() else {
             health.health = Health::Stopped {
-                why: "it was unloaded".to_owned(),
+                why: Said::new("it was unloaded", "它已卸载"),
             };
             return health;
         };
@@ -440,8 +462,8 @@ impl Generation {
             Backend::Native(native) => native.retire(channel, limit).await,
             Backend::Process(process) => process.retire(channel, limit).await,
         };
-        if let Retired::Leaked(why) = retired {
-            tracing::warn!(plugin, why, "A plugin's instance was left behind.");
+        if let Retired::Leaked(left) = retired {
+            tracing::warn!(plugin, why = %left.said(), "A plugin's instance was left behind.");
         }
         retired
     }

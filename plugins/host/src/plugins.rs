@@ -11,7 +11,7 @@ use tandem_plugin_abi::table::Table;
 use tandem_plugin_sdk::wire::{Kind, Manifest, manifest::is_name};
 
 use crate::{
-    HostConfig, Plugin, PluginConfig, PluginHealth, Refusal, Retired, Services,
+    HostConfig, Plugin, PluginConfig, PluginHealth, Refusal, Retired, Said, Services,
     channel::{self, Desk, Front, Opened},
     elf,
     file::{PrivateCopy, admit, private_folder},
@@ -135,7 +135,7 @@ impl Plugins {
         match &self.loader.config.probe {
             Some(probe) => probe.run(copy.path()).await,
             None => Err(Refusal::Probe {
-                why: "no command is configured for it".to_owned(),
+                why: probe::no_command(),
             }),
         }
     }
@@ -344,7 +344,7 @@ impl Loader {
         match apart(name, limits.load, read).await {
             Some(copy) => copy,
             None => Err(Refusal::Copy {
-                why: "reading it did not end in time".to_owned(),
+                why: Said::new("reading it did not end in time", "读取没有及时完成"),
             }),
         }
     }
@@ -361,7 +361,7 @@ impl Loader {
         match apart(name, limits.load, load).await {
             Some(loaded) => loaded,
             None => Err(Refusal::Load {
-                why: "loading it did not end in time".to_owned(),
+                why: Said::new("loading it did not end in time", "加载没有及时完成"),
             }),
         }
     }

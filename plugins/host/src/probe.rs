@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use crate::{
-    Refusal,
+    Refusal, Said,
     library::{Images, exit_now},
 };
 
@@ -41,7 +41,7 @@ const OUTPUT_MAX: u64 = 4 << 20;
 #[serde(rename_all = "snake_case")]
 enum Told {
     Manifest(Manifest),
-    Refused(String),
+    Refused(Said),
 }
 
 impl Probe {
@@ -50,9 +50,9 @@ impl Probe {
     /// # Errors
     /// When the child crashes, does not end in time, or says why it could not.
     pub async fn run(&self, path: &Path) -> Result<Manifest, Refusal> {
-        let failed = |why: String| Refusal::Probe { why };
+        let failed = |why: Said| Refusal::Probe { why };
         let Some((program, arguments)) = self.command.split_first() else {
-            return Err(failed("no command is configured for it".to_owned()));
+            return Err(failed(no_command()));
         };
         let mut command = Command::new(program);
         command
@@ -67,7 +67,7 @@ impl Probe {
             .kill_on_drop(true);
         let mut child = command
             .spawn()
-            .map_err(|why| failed(format!("{}: {why}", program.display())))?;
+            .map_err(|why| failed(format!("{}: {why}", program.display()).into()))?;
         // Its number is also its group's: what it started itself ends with it.
         let group = Group(child.id());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -78,9 +78,10 @@ impl Probe {
         .await;
         drop(group);
         let Ok((out, err, status)) = ended else {
-            return Err(failed(format!(
-                "it did not end within {} ms; a constructor hangs",
-                self.limit.as_millis()
+            let ms = self.limit.as_millis();
+            return Err(failed(Said::new(
+                format!("it did not end within {ms} ms; a constructor hangs"),
+                format!("{ms} 毫秒内没有结束；构造函数挂起"),
             )));
         };
         let told = out.lines().rev().find_map(|line| line.strip_prefix(MARK));
@@ -90,10 +91,10 @@ impl Probe {
                 Ok(manifest)
             }
             Some(Ok(Told::Refused(why))) => Err(failed(why)),
-            Some(Err(why)) => Err(failed(why)),
+            Some(Err(why)) => Err(failed(why.into())),
             None => Err(failed(match status {
                 Ok(status) => ended_how(status, &err),
-                Err(why) => why.to_string(),
+                Err(why) => why.to_string().into(),
             })),
         }
     }
@@ -136,11 +137,25 @@ async fn all(from: Option<impl AsyncRead + Unpin>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-pub(crate) fn ended_how(status: ExitStatus, stderr: &str) -> String {
+/// Nobody said how libraries are tried out.
+pub(crate) fn no_command() -> Said {
+    Said::new("no command is configured for it", "没有为此配置命令")
+}
+
+pub(crate) fn ended_how(status: ExitStatus, stderr: &str) -> Said {
     let how = match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("it crashed with signal {signal}{}", signal_name(signal)),
-        (None, Some(code)) => format!("it ended with the code {code}"),
-        (None, None) => "it ended".to_owned(),
+        (Some(signal), _) => {
+            let name = signal_name(signal);
+            Said::new(
+                format!("it crashed with signal {signal}{name}"),
+                format!("它因信号 {signal}{name} 崩溃"),
+            )
+        }
+        (None, Some(code)) => Said::new(
+            format!("it ended with the code {code}"),
+            format!("它以代码 {code} 结束"),
+        ),
+        (None, None) => Said::new("it ended", "它已结束"),
     };
     let last: Option<String> = stderr
         .lines()
@@ -148,7 +163,10 @@ pub(crate) fn ended_how(status: ExitStatus, stderr: &str) -> String {
         .find(|line| !line.trim().is_empty())
         .map(|line| line.trim().chars().take(300).collect());
     match last {
-        Some(last) => format!("{how}; its last words: {last}"),
+        Some(last) => how.and(&Said::new(
+            format!("its last words: {last}"),
+            format!("最后的输出：{last}"),
+        )),
         None => how,
     }
 }
@@ -185,9 +203,9 @@ pub fn child(path: &Path) -> ! {
     let told = match Images::new(1).load(path) {
         Ok(table) => match unchecked(&table, 1 << 20) {
             Ok(manifest) => Told::Manifest(manifest),
-            Err(refusal) => Told::Refused(refusal.to_string()),
+            Err(refusal) => Told::Refused(refusal.said()),
         },
-        Err(refusal) => Told::Refused(refusal.to_string()),
+        Err(refusal) => Told::Refused(refusal.said()),
     };
     let line = serde_json::to_string(&told).unwrap_or_default();
     let mut stdout = std::io::stdout().lock();
@@ -206,14 +224,15 @@ pub(crate) fn manifest(table: &Table, most: usize) -> Result<Manifest, Refusal> 
 /// What a table says of itself, whatever it is: the child leaves it to the server to judge, which
 /// says what is wrong in both languages.
 fn unchecked(table: &Table, most: usize) -> Result<Manifest, Refusal> {
-    let failed = |why: String| Refusal::Manifest { why };
+    let failed = |why: Said| Refusal::Manifest { why };
     let answer = table.manifest();
     if answer.code() != code::OK {
-        return Err(failed(format!(
-            "it answers with the code {}",
-            answer.code()
+        let code = answer.code();
+        return Err(failed(Said::new(
+            format!("it answers with the code {code}"),
+            format!("它返回代码 {code}"),
         )));
     }
-    let body = answer.body(most).map_err(|why| failed(why.to_string()))?;
-    read(body).map_err(failed)
+    let body = answer.body(most).map_err(|why| failed(why.into()))?;
+    read(body).map_err(|why| failed(why.into()))
 }

@@ -10,6 +10,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::Said;
+
 /// Calls on the plugin's own threads, all of them short, before it is believed.
 const TRIAL: u32 = 32;
 /// Overruns are counted over so many calls: the system's scheduler makes one now and then.
@@ -26,7 +28,7 @@ pub enum Nonblocking {
     /// It is called without the hop. How many of its last calls were too long.
     Kept { overruns: u32 },
     /// It is called on its own threads until it is loaded anew.
-    Lost { why: String },
+    Lost { why: Said },
 }
 
 /// One plugin's promise.
@@ -41,7 +43,7 @@ struct State {
     calls: u32,
     overruns: u32,
     kept: bool,
-    lost: Option<String>,
+    lost: Option<Said>,
 }
 
 /// What a call was seen to do.
@@ -73,7 +75,10 @@ impl Promise {
             return;
         }
         if seen.asked {
-            state.lost = Some("it asks the host during a call, which waits".to_owned());
+            state.lost = Some(Said::new(
+                "it asks the host during a call, which waits",
+                "它在调用期间向主程序请求，需要等待",
+            ));
             return;
         }
         state.calls += 1;
@@ -81,9 +86,10 @@ impl Promise {
             state.overruns += 1;
             if state.overruns > OVERRUNS {
                 let (overruns, most) = (state.overruns, self.short.as_millis());
-                state.lost = Some(format!(
-                    "{overruns} of its last {} calls took longer than {most} ms",
-                    state.calls
+                let calls = state.calls;
+                state.lost = Some(Said::new(
+                    format!("{overruns} of its last {calls} calls took longer than {most} ms"),
+                    format!("最近 {calls} 次调用中有 {overruns} 次超过 {most} 毫秒"),
                 ));
                 return;
             }
@@ -184,7 +190,7 @@ mod tests {
             panic!("it was lost");
         };
         assert!(
-            why.contains("4 of its last 39 calls") && why.contains("1 ms"),
+            why.en.contains("4 of its last 39 calls") && why.zh.contains("超过 1 毫秒"),
             "{why}"
         );
         promise.called(seen(1));
@@ -224,7 +230,7 @@ mod tests {
         assert!(!allowed && here.asked);
         assert!(may_wait(), "the call is over");
         promise.called(here);
-        assert!(matches!(promise.health(), Nonblocking::Lost { why } if why.contains("asks")));
+        assert!(matches!(promise.health(), Nonblocking::Lost { why } if why.en.contains("asks")));
         let (_, nothing) = watched(true, || ());
         assert!(!nothing.asked);
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use tandem_plugin_abi::table::TableError;
 use tandem_plugin_sdk::wire::{Fault, Kind};
 
-use crate::schema::Mismatch;
+use crate::{Said, schema::Mismatch};
 
 /// Why a plugin is not loaded. The server runs on without it, and a plugin that was loaded before
 /// stays as it is.
@@ -51,10 +51,10 @@ pub enum Refusal {
     Changed,
     /// The private copy could not be made.
     Copy {
-        why: String,
+        why: Said,
     },
     NotALibrary {
-        why: String,
+        why: Said,
     },
     Architecture {
         found: String,
@@ -67,16 +67,16 @@ pub enum Refusal {
     MissingSymbol,
     /// There is something of this name, and it is not a table.
     NotATable {
-        why: String,
+        why: Said,
     },
     Table(TableError),
     /// The child that tried it crashed, hung, or could not be started.
     Probe {
-        why: String,
+        why: Said,
     },
     /// The system's loader says no.
     Load {
-        why: String,
+        why: Said,
     },
     /// The process has loaded as many images as it can hold.
     Images {
@@ -84,7 +84,7 @@ pub enum Refusal {
     },
     /// `manifest` gave something no host can go by.
     Manifest {
-        why: String,
+        why: Said,
     },
     Fault(Fault),
     /// It offers a kind that the configuration does not allow.
@@ -92,7 +92,7 @@ pub enum Refusal {
     /// A schema of the manifest is none.
     Schema {
         place: String,
-        why: String,
+        why: Said,
     },
     /// The configuration does not fit the plugin's schema.
     Config {
@@ -101,21 +101,22 @@ pub enum Refusal {
     },
     /// `create` said no.
     Create {
-        why: String,
+        why: Said,
     },
     /// `channel.open` said no, or something no channel can be.
     Open {
-        why: String,
+        why: Said,
     },
     /// Its process could not be started or did not answer as it should.
     Process {
-        why: String,
+        why: Said,
     },
 }
 
 impl Refusal {
-    /// English and Chinese.
-    fn said(&self) -> (String, String) {
+    /// In both languages.
+    #[must_use]
+    pub fn said(&self) -> Said {
         let (en, zh): (String, String) = match self {
             Self::SameName => (
                 "another plugin has this name: give each its own".into(),
@@ -167,11 +168,11 @@ impl Refusal {
             ),
             Self::Copy { why } => (
                 format!("no private copy of it could be made: {why}"),
-                format!("无法为它制作私有副本：{why}"),
+                format!("无法为它制作私有副本：{}", why.zh),
             ),
             Self::NotALibrary { why } => (
                 format!("this is not a shared library: {why}"),
-                format!("这不是动态库：{why}"),
+                format!("这不是动态库：{}", why.zh),
             ),
             Self::Architecture { found, here } => (
                 format!("it is made for {found}, and this server runs on {here}: build it for {here}"),
@@ -187,16 +188,16 @@ impl Refusal {
             ),
             Self::NotATable { why } => (
                 format!("its `tandem_plugin` is not a plugin's table: {why}"),
-                format!("它的 `tandem_plugin` 不是插件表：{why}"),
+                format!("它的 `tandem_plugin` 不是插件表：{}", why.zh),
             ),
             Self::Table(error) => (format!("{error}"), table_zh(error)),
             Self::Probe { why } => (
                 format!("a trial load in another process failed: {why}"),
-                format!("在另一进程中试加载失败：{why}"),
+                format!("在另一进程中试加载失败：{}", why.zh),
             ),
             Self::Load { why } => (
                 format!("the system does not load it: {why}"),
-                format!("系统无法加载它：{why}"),
+                format!("系统无法加载它：{}", why.zh),
             ),
             Self::Images { most } => (
                 format!("this server has loaded {most} libraries since it began, each of which stays in memory: a restart is needed before the next"),
@@ -204,7 +205,7 @@ impl Refusal {
             ),
             Self::Manifest { why } => (
                 format!("its manifest cannot be read: {why}"),
-                format!("无法读取它的清单：{why}"),
+                format!("无法读取它的清单：{}", why.zh),
             ),
             Self::Fault(fault) => (
                 format!("its manifest: {fault}"),
@@ -216,10 +217,10 @@ impl Refusal {
             ),
             Self::Schema { place, why } => (
                 format!("the schema of {place} is no JSON Schema: {why}"),
-                format!("{place} 的 schema 不是有效的 JSON Schema：{why}"),
+                format!("{place} 的 schema 不是有效的 JSON Schema：{}", why.zh),
             ),
             Self::Config { place, what } => {
-                let (en, zh) = what.said();
+                let Said { en, zh } = what.said();
                 (
                     format!("its configuration, at `config{place}`: {en}"),
                     format!("它的配置 `config{place}` 有误：{zh}"),
@@ -227,24 +228,24 @@ impl Refusal {
             }
             Self::Create { why } => (
                 format!("it did not begin: {why}"),
-                format!("它未能启动：{why}"),
+                format!("它未能启动：{}", why.zh),
             ),
             Self::Open { why } => (
                 format!("the channel does not open: {why}"),
-                format!("渠道无法打开：{why}"),
+                format!("渠道无法打开：{}", why.zh),
             ),
             Self::Process { why } => (
                 format!("its process: {why}"),
-                format!("插件进程：{why}"),
+                format!("插件进程：{}", why.zh),
             ),
         };
-        (en, zh)
+        Said { en, zh }
     }
 
     /// The same in Chinese.
     #[must_use]
     pub fn zh(&self) -> String {
-        self.said().1
+        self.said().zh
     }
 }
 
@@ -266,7 +267,7 @@ fn table_zh(error: &TableError) -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.said().0)
+        f.write_str(&self.said().en)
     }
 }
 

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::{Validator, error::ValidationErrorKind};
+use jsonschema::{
+    ValidationError, Validator,
+    error::{TypeKind, ValidationErrorKind},
+};
 use serde_json::Value;
 use tandem_plugin_sdk::wire::Manifest;
 
 use crate::{
-    Refusal,
+    Refusal, Said,
     cost::{self, Looks},
 };
 
@@ -57,14 +60,14 @@ impl Schemas {
 
     /// # Errors
     /// Where and why the parameters do not fit.
-    pub fn check_params(&self, method: &str, params: &Value) -> Result<(), String> {
+    pub fn check_params(&self, method: &str, params: &Value) -> Result<(), Said> {
         let schema = self.methods.get(method).and_then(|m| m.params.as_ref());
         schema.map_or(Ok(()), |schema| fits(schema, params))
     }
 
     /// # Errors
     /// Where and why the result does not fit.
-    pub fn check_result(&self, method: &str, result: &Value) -> Result<(), String> {
+    pub fn check_result(&self, method: &str, result: &Value) -> Result<(), Said> {
         let schema = self.methods.get(method).and_then(|m| m.result.as_ref());
         schema.map_or(Ok(()), |schema| fits(schema, result))
     }
@@ -98,36 +101,66 @@ pub enum Mismatch {
     Unknown,
     /// This one is missing there.
     Missing(String),
-    /// In the schema's own words, without the value.
-    Other(String),
+    /// What the schema wants, without the value.
+    Other(Said),
 }
 
 impl Mismatch {
-    /// English and Chinese, to stand after the place.
+    /// In both languages, to stand after the place.
     #[must_use]
-    pub fn said(&self) -> (String, String) {
+    pub fn said(&self) -> Said {
         match self {
-            Self::Unknown => ("it knows no such setting".into(), "它没有这个设置".into()),
-            Self::Missing(key) => (format!("`{key}` is missing"), format!("缺少 `{key}`")),
-            Self::Other(why) => (why.clone(), in_chinese(why)),
+            Self::Unknown => Said::new("it knows no such setting", "它没有这个设置"),
+            Self::Missing(key) => Said::new(format!("`{key}` is missing"), format!("缺少 `{key}`")),
+            Self::Other(said) => said.clone(),
         }
     }
 }
 
-/// The commonest words of a schema; the others stay as they are.
-fn in_chinese(why: &str) -> String {
-    if why == TOO_MUCH {
-        return "对于如此复杂的 schema，它太大了".to_owned();
+/// What a schema wants. The value itself is left out: it may be a secret or a customer's.
+fn said(error: &ValidationError<'_>) -> Said {
+    Said::new(
+        short(&error.masked().to_string()),
+        short(&in_chinese(error.kind())),
+    )
+}
+
+fn in_chinese(kind: &ValidationErrorKind) -> String {
+    match kind {
+        ValidationErrorKind::Type { kind } => match kind {
+            TypeKind::Single(one) => format!("类型应为 \"{one}\""),
+            TypeKind::Multiple(types) => {
+                let types: Vec<String> = types.iter().map(|one| format!("\"{one}\"")).collect();
+                format!("类型应为以下之一：{}", types.join("、"))
+            }
+        },
+        ValidationErrorKind::Enum { options } => format!("应为以下之一：{options}"),
+        ValidationErrorKind::Constant { expected_value } => format!("只能是 {expected_value}"),
+        ValidationErrorKind::Required { property } => format!("缺少 {property}"),
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            format!("多余的字段：{}", unexpected.join("、"))
+        }
+        ValidationErrorKind::Pattern { pattern } => format!("应符合 {pattern}"),
+        ValidationErrorKind::Format { format } => format!("应符合格式 {format}"),
+        ValidationErrorKind::Minimum { limit } => format!("不得小于 {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("不得大于 {limit}"),
+        ValidationErrorKind::ExclusiveMinimum { limit } => format!("应大于 {limit}"),
+        ValidationErrorKind::ExclusiveMaximum { limit } => format!("应小于 {limit}"),
+        ValidationErrorKind::MultipleOf { multiple_of } => format!("应为 {multiple_of} 的倍数"),
+        ValidationErrorKind::MinLength { limit } => format!("至少 {limit} 个字符"),
+        ValidationErrorKind::MaxLength { limit } => format!("最多 {limit} 个字符"),
+        ValidationErrorKind::MinItems { limit } => format!("至少 {limit} 项"),
+        ValidationErrorKind::MaxItems { limit } => format!("最多 {limit} 项"),
+        ValidationErrorKind::MinProperties { limit } => format!("至少 {limit} 个字段"),
+        ValidationErrorKind::MaxProperties { limit } => format!("最多 {limit} 个字段"),
+        ValidationErrorKind::UniqueItems => "各项不得重复".to_owned(),
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            "不符合任何一种可选的形式".to_owned()
+        }
+        ValidationErrorKind::OneOfMultipleValid { .. } => "同时符合不止一种可选的形式".to_owned(),
+        other => format!("不符合 schema 中的 `{}`", other.keyword()),
     }
-    let known = [
-        ("value is not of type ", "类型应为 "),
-        ("value is not of types ", "类型应为以下之一："),
-        ("value is not one of ", "应为以下之一："),
-    ];
-    let mut said = known
-        .iter()
-        .filter_map(|(en, zh)| Some(format!("{zh}{}", why.strip_prefix(en)?)));
-    said.next().unwrap_or_else(|| why.to_owned())
 }
 
 /// Every place where a configuration does not fit the plugin's schema of it, for those who can show
@@ -141,7 +174,7 @@ pub fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>, Refus
     };
     let schema = compile("config", "", schema, &mut Looks::default())?;
     if !cost::allows(schema.cost, config) {
-        let what = Mismatch::Other(TOO_MUCH.to_owned());
+        let what = Mismatch::Other(too_much());
         return Ok(vec![Misfit {
             path: Vec::new(),
             what,
@@ -169,7 +202,7 @@ pub fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>, Refus
             }),
             _ => found.push(Misfit {
                 path,
-                what: Mismatch::Other(short(&error.masked().to_string())),
+                what: Mismatch::Other(said(&error)),
             }),
         }
     }
@@ -179,29 +212,38 @@ pub fn misfits(manifest: &Manifest, config: &Value) -> Result<Vec<Misfit>, Refus
 /// Misfits told at once.
 const MISFITS: usize = 50;
 
-const TOO_MUCH: &str = "it is too large for a schema as intricate as this";
+fn too_much() -> Said {
+    Said::new(
+        "it is too large for a schema as intricate as this",
+        "对于如此复杂的 schema，它太大了",
+    )
+}
 
 fn compile(name: &str, what: &str, schema: &Value, looks: &mut Looks) -> Result<Compiled, Refusal> {
-    let refused = |why: &str| Refusal::Schema {
+    let refused = |why: Said| Refusal::Schema {
         place: format!("`{name}` {what}").trim_end().to_owned(),
-        why: short(why),
+        why,
     };
-    let cost = cost::of(schema, looks).map_err(|why| refused(&why))?;
-    let validator = jsonschema::validator_for(schema).map_err(|why| refused(&why.to_string()))?;
+    let cost = cost::of(schema, looks).map_err(refused)?;
+    let validator = jsonschema::validator_for(schema).map_err(|why| {
+        refused(Said::new(
+            short(&why.to_string()),
+            short(&in_chinese(why.kind())),
+        ))
+    })?;
     Ok(Compiled { validator, cost })
 }
 
-/// The values themselves are left out of the words: they may be secrets or a customer's.
-fn fits(schema: &Compiled, value: &Value) -> Result<(), String> {
+fn fits(schema: &Compiled, value: &Value) -> Result<(), Said> {
     if !cost::allows(schema.cost, value) {
-        return Err(TOO_MUCH.to_owned());
+        return Err(too_much());
     }
     schema.validator.validate(value).map_err(|error| {
         let place = error.instance_path().to_string();
-        let why = short(&error.masked().to_string());
+        let Said { en, zh } = said(&error);
         match place.is_empty() {
-            true => why,
-            false => format!("{place}: {why}"),
+            true => Said { en, zh },
+            false => Said::new(format!("{place}: {en}"), format!("{place}：{zh}")),
         }
     })
 }
@@ -253,7 +295,7 @@ mod tests {
         };
         assert_eq!(missing.what, Mismatch::Missing("url".into()));
         assert_eq!(missing.path, Vec::<String>::new());
-        let (en, zh) = token.what.said();
+        let Said { en, zh } = token.what.said();
         assert!(en.contains("string"), "{en}");
         assert_eq!(zh, "类型应为 \"string\"");
         assert_eq!(unknown.path, ["tokn"]);
@@ -264,13 +306,49 @@ mod tests {
     fn parameters_and_results_are_held_against_their_schemas() {
         let schemas = Schemas::of(&manifest()).unwrap();
         assert_eq!(schemas.check_params("action.go", &json!({"to": 1})), Ok(()));
-        assert!(schemas.check_params("action.go", &json!({})).is_err());
-        assert!(
-            schemas
-                .check_result("action.go", &json!({"n": "x"}))
-                .is_err()
-        );
+        let missing = schemas.check_params("action.go", &json!({})).unwrap_err();
+        assert_eq!(missing.zh, "缺少 \"to\"");
+        let wrong = schemas.check_result("action.go", &json!({"n": "x"}));
+        assert_eq!(wrong.unwrap_err().zh, "/n：类型应为 \"integer\"");
         assert_eq!(schemas.check_result("action.other", &json!(7)), Ok(()));
+    }
+
+    #[test]
+    fn what_a_schema_wants_is_told_in_chinese_too() {
+        for (schema, value, zh) in [
+            (
+                json!({"type": ["string", "null"]}),
+                json!(7),
+                "类型应为以下之一：",
+            ),
+            (
+                json!({"enum": ["a", 1]}),
+                json!(7),
+                "应为以下之一：[\"a\",1]",
+            ),
+            (json!({"const": "a"}), json!(7), "只能是 \"a\""),
+            (json!({"minimum": 8}), json!(7), "不得小于 8"),
+            (json!({"exclusiveMaximum": 7}), json!(7), "应小于 7"),
+            (json!({"maxLength": 1}), json!("ab"), "最多 1 个字符"),
+            (json!({"minItems": 1}), json!([]), "至少 1 项"),
+            (json!({"pattern": "^a$"}), json!("b"), "应符合 ^a$"),
+            (json!({"uniqueItems": true}), json!([1, 1]), "各项不得重复"),
+            (
+                json!({"oneOf": [{"type": "null"}]}),
+                json!(7),
+                "不符合任何一种可选的形式",
+            ),
+            (json!({"not": {}}), json!(7), "不符合 schema 中的 `not`"),
+            (
+                json!({"properties": {"a": {}}, "additionalProperties": false}),
+                json!({"b": 1}),
+                "多余的字段：b",
+            ),
+        ] {
+            let schema = compile("a", "params", &schema, &mut Looks::default()).unwrap();
+            let said = fits(&schema, &value).unwrap_err();
+            assert!(said.zh.starts_with(zh) && !said.en.is_empty(), "{said:?}");
+        }
     }
 
     #[test]

@@ -196,7 +196,7 @@ impl NativeAccess {
         let params: Value = if params.is_empty() {
             json!({})
         } else {
-            read(params).map_err(ServiceError::BadInput)?
+            read(params).map_err(|why| ServiceError::BadInput(why.to_string()))?
         };
         // On a thread of the runtime the answer could not even be worked on.
         if !may_wait() {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tandem_plugin_host::{Health, Limits, NoServices, Plugin, PluginError, Retired};
 
 mod common;
-use common::{World, call, call_soon, config, limits};
+use common::{World, call, call_soon, config, in_chinese, limits};
 
 const SOURCE: &str = include_str!("common/plugin.c");
 
@@ -81,7 +81,7 @@ async fn answers_that_are_none_are_told_as_such() {
         );
         assert!(error.may_have_happened(), "{method}");
         assert_eq!(error.code(), "bad_response");
-        assert_ne!(error.zh(), error.to_string());
+        in_chinese(&error.zh(), &[]);
     }
     let huge = call(&plugin, "action.huge", json!({})).await.unwrap_err();
     assert!(matches!(huge, PluginError::TooLarge { .. }), "{huge:?}");
@@ -89,6 +89,11 @@ async fn answers_that_are_none_are_told_as_such() {
         .await
         .unwrap_err();
     assert_eq!(panicked, PluginError::Panicked("index 7".into()));
+    assert_eq!(panicked.zh(), "插件发生 panic：index 7");
+    let Health::Failing { in_a_row, last } = plugin.health().health else {
+        panic!("{:?}", plugin.health());
+    };
+    assert_eq!((in_a_row, last), (11, panicked.said()));
     let said = call(&plugin, "action.said", json!({})).await.unwrap_err();
     assert_eq!((said.code(), said.may_have_happened()), ("sold_out", false));
     assert_eq!(
@@ -112,10 +117,12 @@ async fn what_goes_in_and_comes_out_is_held_against_the_schemas() {
     };
     let wrong = call(&plugin, "action.number", json!({})).await.unwrap_err();
     assert!(matches!(wrong, PluginError::BadInput(_)), "{wrong:?}");
+    in_chinese(&wrong.zh(), &[]);
     let wrong = call(&plugin, "action.number", json!({"n": 1}))
         .await
         .unwrap_err();
     assert!(matches!(wrong, PluginError::Broken(_)), "{wrong:?}");
+    in_chinese(&wrong.zh(), &[]);
     let none = call(&plugin, "action.nothing", json!({}))
         .await
         .unwrap_err();
@@ -149,6 +156,7 @@ async fn calls_that_never_return_lose_their_threads_and_at_last_the_plugin() {
             "{over:?}"
         );
         assert!(over.may_have_happened());
+        assert_eq!(over.zh(), "300 毫秒内没有回复");
         assert_eq!(plugin.health().stuck, stuck);
         if stuck < 3 {
             works(&plugin).await;
@@ -156,9 +164,13 @@ async fn calls_that_never_return_lose_their_threads_and_at_last_the_plugin() {
     }
     let refused = call(&plugin, "action.echo", json!({})).await.unwrap_err();
     assert!(matches!(refused, PluginError::Disabled(_)), "{refused:?}");
+    in_chinese(&refused.zh(), &[]);
     assert_eq!(plugin.health().health, Health::Stuck { calls: 3 });
     let left = plugin.reload(None).await.unwrap();
-    assert!(matches!(left, Retired::Leaked(_)), "{left:?}");
+    let Retired::Leaked(left) = left else {
+        panic!("{left:?}");
+    };
+    in_chinese(&left.said().zh, &[]);
     works(&plugin).await;
     assert_eq!(plugin.health().health, Health::Ok);
 }
@@ -204,7 +216,11 @@ async fn a_plugin_that_keeps_failing_is_left_alone_and_the_others_are_not() {
     }
     let refused = call(&bad, "action.echo", json!({})).await.unwrap_err();
     assert!(matches!(refused, PluginError::Disabled(_)), "{refused:?}");
-    assert!(matches!(bad.health().health, Health::Paused { .. }));
+    in_chinese(&refused.zh(), &[]);
+    let Health::Paused { last, .. } = bad.health().health else {
+        panic!("{:?}", bad.health());
+    };
+    in_chinese(&last.zh, &[]);
     works(&other).await;
     bad.enable();
     works(&bad).await;
@@ -256,7 +272,10 @@ async fn after_its_end_a_plugin_is_told_that_it_is_gone() {
     assert_eq!(said, "-4\n");
     let stopped = call(&plugin, "action.echo", json!({})).await.unwrap_err();
     assert_eq!(stopped, PluginError::Stopped);
-    assert!(matches!(plugin.health().health, Health::Stopped { .. }));
+    let Health::Stopped { why } = plugin.health().health else {
+        panic!("{:?}", plugin.health());
+    };
+    in_chinese(&why.zh, &[]);
     assert_eq!(plugin.unload().await, Retired::Destroyed, "twice is once");
     assert_eq!(world.plugins.unload("after").await, None);
 }

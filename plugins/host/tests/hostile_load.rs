@@ -7,7 +7,7 @@ use serde_json::json;
 use tandem_plugin_host::{Kind, PluginConfig, Refusal};
 
 mod common;
-use common::{World, call, config, limits, mode};
+use common::{World, call, config, in_chinese, limits, mode};
 
 const SOURCE: &str = include_str!("common/plugin.c");
 
@@ -27,6 +27,12 @@ fn tell(refusal: &Refusal) {
         en.is_ascii() || matches!(refusal, Refusal::Probe { .. }),
         "{en}"
     );
+    match refusal {
+        // The words of the system, of what reads ELF, and of the plugin itself.
+        Refusal::NotFound { .. } | Refusal::Load { .. } | Refusal::Create { .. } => {}
+        Refusal::NotALibrary { why } if why.zh.contains("ELF 表有误") => {}
+        _ => in_chinese(&zh, &[]),
+    }
 }
 
 /// Whatever came before: a good plugin loads and works.
@@ -241,6 +247,24 @@ async fn manifests_no_host_can_go_by_are_refused() {
             r#"{"name": "c", "version": "1", "kinds": {"action": 1},
                 "methods": {"action.a": {"params": {"type": "strnig"}}}}"#,
             "action.a",
+        ),
+        (
+            "error-code",
+            r#"{"name": "c", "version": "1", "kinds": {"action": 1},
+                "methods": {"action.a": {"errors": {"not found": "it is gone"}}}}"#,
+            "not found",
+        ),
+        (
+            "error-rest",
+            r#"{"name": "c", "version": "1", "kinds": {"action": 1},
+                "methods": {"action.a": {"errors": {"other": "anything else"}}}}"#,
+            "stands for all others",
+        ),
+        (
+            "error-meaning",
+            r#"{"name": "c", "version": "1", "kinds": {"action": 1},
+                "methods": {"action.a": {"errors": {"gone": ""}}}}"#,
+            "one line",
         ),
     ] {
         let refusal = says(name, &json.replace('\n', "")).await.unwrap();

@@ -144,7 +144,7 @@ async fn one_that_asks_the_host_after_all_is_refused_once_and_keeps_its_thread_f
     let Some(Nonblocking::Lost { why }) = quick.health().nonblocking else {
         panic!("it asked");
     };
-    assert!(why.contains("asks the host"), "{why}");
+    assert!(why.en.contains("asks the host"), "{why}");
     assert!(on_its_own(&quick).await);
     let asked = call(&quick, "action.ask", json!({})).await.unwrap();
     assert_eq!(asked, json!("the host has no such method"));
@@ -160,7 +160,7 @@ async fn one_whose_calls_take_too_long_is_never_believed() {
     let Some(Nonblocking::Lost { why }) = quick.health().nonblocking else {
         panic!("every call takes some time");
     };
-    assert!(why.contains("4 of its last 4 calls"), "{why}");
+    assert!(why.en.contains("4 of its last 4 calls"), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

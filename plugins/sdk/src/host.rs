@@ -123,7 +123,7 @@ impl Host {
             read::<Error>(&body).unwrap_or_else(|_| Error::new("unknown", "without an explanation"))
         };
         match code {
-            code::OK => read(&body).map_err(HostError::Broken),
+            code::OK => read(&body).map_err(|why| HostError::Broken(why.to_string())),
             code::ERROR | code::PANICKED => Err(HostError::Failed(error())),
             code::UNKNOWN_METHOD => Err(HostError::UnknownMethod),
             code::BAD_INPUT => Err(HostError::BadInput(error().message)),

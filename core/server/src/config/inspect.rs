@@ -148,10 +148,9 @@ pub(super) fn secrets(tree: &Node, folder: &Path, env: &Environment) -> Vec<Prob
 }
 
 fn absent(error: &SecretError) -> (String, String) {
-    let zh = error.zh();
     (
         format!("{error} here; the server needs it when it starts"),
-        format!("此处{zh}；服务器启动时需要它"),
+        format!("此处{}；服务器启动时需要它", error.zh()),
     )
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tandem_channel_kit::Kind as _;
 use tandem_plugin_host::{
-    Kind, Manifest, PluginConfig, PluginKind, Refusal,
+    Kind, Manifest, PluginConfig, PluginKind, Refusal, Said,
     schema::{Mismatch, misfits},
 };
 
@@ -108,7 +108,7 @@ fn settings_of(
             },
             Mismatch::Missing(key) => Fault::Missing(key),
             what @ Mismatch::Other(_) => {
-                let (en, zh) = what.said();
+                let Said { en, zh } = what.said();
                 Fault::Value {
                     en: format!("the plugin does not take this: {en}"),
                     zh: format!("插件不接受此值：{zh}"),

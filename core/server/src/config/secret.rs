@@ -52,15 +52,6 @@ pub enum SecretError {
     Unusable(Secret, &'static str),
 }
 
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Env(name) => write!(f, "the environment variable {name}"),
-            Self::File(path) => write!(f, "the secret file {}", path.display()),
-        }
-    }
-}
-
 impl SecretError {
     /// The same in Chinese.
     #[must_use]
@@ -72,6 +63,15 @@ impl SecretError {
             Self::Unreadable { path, .. } => format!("无法读取密钥文件 {}", path.display()),
             Self::TooLarge(path) => format!("密钥文件 {} 超过 64 KB", path.display()),
             Self::Unusable(..) => "该密钥无法使用".to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the secret file {}", path.display()),
         }
     }
 }

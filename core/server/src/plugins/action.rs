@@ -203,7 +203,7 @@ mod tests {
         let said = PluginError::Failed(Error::new("not_found", ""));
         assert_eq!(again(&said, &read, 0), None);
         assert_eq!(again(&PluginError::Panicked(String::new()), &read, 0), None);
-        let off = PluginError::Disabled(String::new());
+        let off = PluginError::Disabled("maintenance".into());
         assert_eq!(again(&off, &read, 0), None);
         let none = Meta {
             retries: None,

@@ -32,7 +32,7 @@ use tandem_domain::Timestamp;
 use tandem_flow::diagnostic::{Words, words};
 use tandem_plugin_host::{
     HostConfig, Kind, Limits, Manifest, Plugin, PluginConfig, PluginKind, Plugins, Probe, Refusal,
-    Retired,
+    Retired, Said,
 };
 
 pub use look::Looks;
@@ -297,7 +297,7 @@ impl PluginSet {
         told.map_err(|error| {
             words(
                 format!("its configuration: {error}"),
-                format!("它的配置：{error}"),
+                format!("它的配置：{}", error.zh()),
             )
         })
     }
@@ -388,10 +388,10 @@ impl PluginSet {
     /// Ends all of them: nothing calls them any more.
     pub async fn shutdown(&self) {
         for (plugin, retired) in self.host.shutdown().await {
-            if let Retired::Leaked(why) = retired {
+            if let Retired::Leaked(left) = retired {
                 tracing::warn!(
                     plugin,
-                    why,
+                    why = %left.said(),
                     "A plugin did not end in time and was left behind."
                 );
             }
@@ -400,5 +400,6 @@ impl PluginSet {
 }
 
 fn said(refusal: &Refusal) -> Words {
-    words(refusal.to_string(), refusal.zh())
+    let Said { en, zh } = refusal.said();
+    words(en, zh)
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tandem_api::{Images, PluginReload, PluginState, PluginView, Plugins, ReloadOutcome};
 use tandem_domain::{Locale, Text};
 use tandem_flow::diagnostic::{Words, words};
-use tandem_plugin_host::{Health, PluginHealth};
+use tandem_plugin_host::{Health, PluginHealth, Said};
 
 use super::{Entry, LastLoad, PluginSet};
 
@@ -50,7 +50,10 @@ impl Plugins for Report {
         for plugin in plugins {
             match on {
                 true => plugin.enable(),
-                false => plugin.disable(&format!("{by} switched it off")),
+                false => plugin.disable(Said::new(
+                    format!("{by} switched it off"),
+                    format!("{by} 停用了它"),
+                )),
             }
         }
         tracing::info!(plugin = name, on, by, "A plugin was switched over the API.");
@@ -118,20 +121,23 @@ fn standing(health: &Health) -> (PluginState, Option<Words>) {
             PluginState::Failing,
             Some(words(
                 match in_a_row {
-                    1 => format!("its last call failed: {last}"),
-                    _ => format!("its last {in_a_row} calls failed: {last}"),
+                    1 => format!("its last call failed: {}", last.en),
+                    _ => format!("its last {in_a_row} calls failed: {}", last.en),
                 },
-                format!("最近 {in_a_row} 次调用失败：{last}"),
+                format!("最近 {in_a_row} 次调用失败：{}", last.zh),
             )),
         ),
         Health::Paused { last, for_ms } => (
             PluginState::Paused,
             Some(words(
-                format!("it kept failing and is left alone for {for_ms} ms: {last}"),
-                format!("连续失败，{for_ms} 毫秒内不再调用：{last}"),
+                format!(
+                    "it kept failing and is left alone for {for_ms} ms: {}",
+                    last.en
+                ),
+                format!("连续失败，{for_ms} 毫秒内不再调用：{}", last.zh),
             )),
         ),
-        Health::Disabled { why } => (PluginState::Disabled, Some(words(why, why))),
+        Health::Disabled { why } => (PluginState::Disabled, Some(words(&why.en, &why.zh))),
         Health::Stuck { calls } => (
             PluginState::Stuck,
             Some(words(
@@ -144,11 +150,11 @@ fn standing(health: &Health) -> (PluginState, Option<Words>) {
         Health::Starting { why } => (
             PluginState::Starting,
             Some(words(
-                format!("its process is being started again: {why}"),
-                format!("正在重新启动其进程：{why}"),
+                format!("its process is being started again: {}", why.en),
+                format!("正在重新启动其进程：{}", why.zh),
             )),
         ),
-        Health::Stopped { why } => (PluginState::Stopped, Some(words(why, why))),
+        Health::Stopped { why } => (PluginState::Stopped, Some(words(&why.en, &why.zh))),
     }
 }
 
@@ -156,4 +162,66 @@ fn both(words: &Words) -> Text {
     let languages = [("en", &words.en), ("zh", &words.zh)];
     let texts = languages.map(|(tag, text)| (Locale::new(tag), text.clone()));
     Text(texts.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tandem_plugin_host::PluginError;
+
+    use super::*;
+
+    #[test]
+    fn every_standing_is_told_in_chinese_without_english() {
+        let after = Duration::from_millis(300);
+        let over = |begun| PluginError::Timeout { after, begun };
+        let ended = Said::new("it ended with the code 7", "它以代码 7 结束");
+        let died = |begun| PluginError::Died {
+            why: ended.clone(),
+            begun,
+        };
+        // Its own words stay as they are.
+        let panicked = PluginError::Panicked("INDEX".to_owned());
+        let garbage = PluginError::Broken(Said::new("no JSON", "不是 JSON"));
+        let lasts = [
+            over(true),
+            over(false),
+            died(true),
+            died(false),
+            panicked,
+            garbage,
+        ];
+        let mut standings: Vec<Health> = lasts
+            .iter()
+            .flat_map(|last| {
+                let last = last.said();
+                let failing = |in_a_row| Health::Failing {
+                    in_a_row,
+                    last: last.clone(),
+                };
+                let for_ms = 5000;
+                let paused = Health::Paused {
+                    last: last.clone(),
+                    for_ms,
+                };
+                [failing(1), failing(3), paused]
+            })
+            .collect();
+        standings.push(Health::Disabled { why: ended.clone() });
+        standings.push(Health::Stuck { calls: 4 });
+        standings.push(Health::Starting { why: ended.clone() });
+        standings.push(Health::Stopped { why: ended });
+        for standing in standings {
+            let (_, why) = super::standing(&standing);
+            let Words { en, zh } = why.unwrap();
+            assert!(en.is_ascii(), "{en}");
+            // A term may be Latin; two words beside each other are a sentence.
+            let latin = |word: &&str| word.chars().any(|c| c.is_ascii_lowercase());
+            let english = zh.split(|c: char| !c.is_ascii_alphabetic() && c != ' ');
+            let english = english.map(|part| part.split(' ').filter(latin).count());
+            assert!(english.max() <= Some(1), "{zh}");
+        }
+        assert_eq!(super::standing(&Health::Ok).1, None);
+    }
 }

@@ -89,7 +89,7 @@ async fn ask(shared: &Shared, request: &HttpRequest) -> Response {
     let error = match asked.await {
         Ok(answer) => match serde_path_to_error::deserialize(&answer) {
             Ok(answer) => return response(plugin, answer),
-            Err(why) => PluginError::Broken(why.to_string()),
+            Err(why) => PluginError::Broken(why.to_string().into()),
         },
         Err(error) => error,
     };

@@ -1,13 +1,13 @@
 //! What `channel.open` says.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
 use tandem_domain::capabilities::{Capabilities, Choices};
 
 use crate::{
-    PluginError,
+    Said,
     plugin::{Backend, Generation},
 };
 
@@ -39,7 +39,7 @@ struct Edge {
 
 impl Opened {
     /// Asks an instance that nobody else calls yet.
-    pub(crate) async fn of(generation: &Generation, limit: Duration) -> Result<Self, String> {
+    pub(crate) async fn of(generation: &Generation, limit: Duration) -> Result<Self, Said> {
         let request = br#"{"params": {}}"#.to_vec();
         let said = match &generation.backend {
             Backend::Native(native) => native.call("channel.open", request, Some(limit)).await,
@@ -47,34 +47,34 @@ impl Opened {
         };
         match said {
             Ok(said) => Self::read(said),
-            Err(PluginError::Failed(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.said()),
         }
     }
 
-    fn read(mut said: Value) -> Result<Self, String> {
+    fn read(mut said: Value) -> Result<Self, Said> {
         // A list of nothing would read as capabilities that are all left out.
         if !said.is_object() {
-            return Err("it is not an object".to_owned());
+            return Err(Said::new("it is not an object", "它不是对象"));
         }
-        let edge: Edge = serde_path_to_error::deserialize(&said).map_err(|why| why.to_string())?;
+        let edge: Edge = serde_path_to_error::deserialize(&said).map_err(misread)?;
         if let Some(fields) = said.as_object_mut() {
             fields.remove("in_band_ms");
             fields.remove("addresses");
         }
         let capabilities: Capabilities =
-            serde_path_to_error::deserialize(&said).map_err(|why| why.to_string())?;
+            serde_path_to_error::deserialize(&said).map_err(misread)?;
         sane(&capabilities)?;
         let in_band = match edge.in_band_ms {
             Some(ms) if !(1..=IN_BAND_MAX_MS).contains(&ms) => {
-                return Err(format!("in_band_ms: 1 to {IN_BAND_MAX_MS} are possible"));
+                return Err(between("in_band_ms", 1, IN_BAND_MAX_MS));
             }
             ms => ms.map(Duration::from_millis),
         };
         let fits = |address: &String| (1..=ADDRESS_MAX).contains(&address.len());
         if edge.addresses.len() > ADDRESSES_MAX || !edge.addresses.iter().all(fits) {
-            return Err(format!(
-                "addresses: at most {ADDRESSES_MAX}, none of them empty"
+            return Err(Said::new(
+                format!("addresses: at most {ADDRESSES_MAX}, none of them empty"),
+                format!("addresses：最多 {ADDRESSES_MAX} 个，均不得为空"),
             ));
         }
         Ok(Self {
@@ -85,13 +85,26 @@ impl Opened {
     }
 }
 
+/// A field that is of another kind.
+fn misread(why: serde_path_to_error::Error<serde_json::Error>) -> Said {
+    let (path, inner) = (why.path(), why.inner());
+    Said::new(why.to_string(), format!("{path}：内容不符：{inner}"))
+}
+
+fn between(field: &str, least: impl fmt::Display, most: impl fmt::Display) -> Said {
+    Said::new(
+        format!("{field}: {least} to {most} are possible"),
+        format!("{field}：可为 {least} 至 {most}"),
+    )
+}
+
 /// Whether a message can be fitted to them at all.
-fn sane(caps: &Capabilities) -> Result<(), String> {
+fn sane(caps: &Capabilities) -> Result<(), Said> {
     if !(16..=TEXT_MAX).contains(&caps.text.max) {
-        return Err(format!("text.max: 16 to {TEXT_MAX} are possible"));
+        return Err(between("text.max", 16, TEXT_MAX));
     }
     if !(1..=PARTS_MAX).contains(&caps.batch_max) {
-        return Err(format!("batch_max: 1 to {PARTS_MAX} are possible"));
+        return Err(between("batch_max", 1, PARTS_MAX));
     }
     let choices: [(&str, Option<Choices>); 3] = [
         ("buttons", caps.buttons),
@@ -102,11 +115,15 @@ fn sane(caps: &Capabilities) -> Result<(), String> {
         let Some(choices) = choices else { continue };
         let room = (1..=CHOICES_MAX).contains(&choices.max) && choices.label.max > 0;
         if !room {
-            return Err(format!("{name}: it has no room; leave it out instead"));
+            return Err(Said::new(
+                format!("{name}: it has no room; leave it out instead"),
+                format!("{name}：没有容量；请不要填写"),
+            ));
         }
         if choices.value.max < 8 {
-            return Err(format!(
-                "{name}.value.max: a value needs room for 8 at least"
+            return Err(Said::new(
+                format!("{name}.value.max: a value needs room for 8 at least"),
+                format!("{name}.value.max：至少应为 8"),
             ));
         }
     }
@@ -114,7 +131,10 @@ fn sane(caps: &Capabilities) -> Result<(), String> {
     for paces in [&rate.account, &rate.chat, &rate.group] {
         let wrong = paces.iter().any(|pace| pace.count == 0 || pace.secs == 0);
         if wrong || paces.len() > PACES_MAX {
-            return Err("rate: a number of sends a second, or {count, secs}, above 0".to_owned());
+            return Err(Said::new(
+                "rate: a number of sends a second, or {count, secs}, above 0",
+                "rate：应为大于 0 的每秒发送次数，或 {count, secs}",
+            ));
         }
     }
     Ok(())
@@ -159,7 +179,8 @@ mod tests {
             json!({"addresses": [""]}),
             json!({"addresses": vec!["a"; 17]}),
         ] {
-            assert!(Opened::read(wrong.clone()).is_err(), "{wrong}");
+            let said = Opened::read(wrong.clone()).unwrap_err();
+            assert_ne!(said.en, said.zh, "{wrong}");
         }
     }
 }

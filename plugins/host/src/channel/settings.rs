@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 use tandem_channel_kit::kind::{Complaint, Secret};
 use tandem_plugin_sdk::wire::Manifest;
 
-use crate::schema::{Mismatch, misfits};
+use crate::{
+    Said,
+    schema::{Mismatch, misfits},
+};
 
 /// Stands for a secret that is not looked up. Schemas that ask more of a secret than a length see
 /// it when the account is opened.
@@ -36,13 +39,13 @@ pub(super) fn check(manifest: &Manifest, account: &Value, settings: &Value) -> V
     for misfit in found {
         // What it is is not known yet, only that it is a text.
         let secret = secrets.contains(&misfit.path);
-        let (en, zh) = match &misfit.what {
+        let Said { en, zh } = match &misfit.what {
             Mismatch::Unknown => unknown(manifest, &misfit.path),
             Mismatch::Other(_) if secret => continue,
             what @ Mismatch::Missing(_) => what.said(),
             what @ Mismatch::Other(_) => {
-                let (en, zh) = what.said();
-                (en, format!("该设置不符合插件的要求：{zh}"))
+                let Said { en, zh } = what.said();
+                Said::new(en, format!("该设置不符合插件的要求：{zh}"))
             }
         };
         complaints.push(Complaint {
@@ -110,7 +113,7 @@ fn written(schema: &Value, value: &Value, path: &mut Vec<String>, found: &mut Ve
 }
 
 /// The way out of a setting that the plugin does not know.
-fn unknown(manifest: &Manifest, path: &[String]) -> (String, String) {
+fn unknown(manifest: &Manifest, path: &[String]) -> Said {
     let (name, above) = path
         .split_last()
         .map_or(("", path), |(n, a)| (n.as_str(), a));
@@ -128,13 +131,13 @@ fn unknown(manifest: &Manifest, path: &[String]) -> (String, String) {
         .min()
         .filter(|(distance, _)| *distance <= 3);
     match close {
-        Some((_, close)) => (
+        Some((_, close)) => Said::new(
             format!("unknown setting `{name}`; did you mean `{close}`?"),
             format!("未知设置 `{name}`；是否想写 `{close}`？"),
         ),
         None => {
             let known = known.join(", ");
-            (
+            Said::new(
                 format!("unknown setting `{name}`; known are: {known}"),
                 format!("未知设置 `{name}`；可用的有：{known}"),
             )

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{self, Message};
 use crate::{
-    PluginError,
+    PluginError, Said,
     error::REQUEST,
     services::{Access, ServiceError},
 };
@@ -62,7 +62,7 @@ struct Calls {
     /// The same of a channel that still receives, which may take for ever.
     receiving: HashSet<u64>,
     /// Why the talk is over.
-    over: Option<String>,
+    over: Option<Said>,
 }
 
 impl Connection {
@@ -144,7 +144,7 @@ impl Connection {
         };
         answer.unwrap_or_else(|_| {
             Err(PluginError::Died {
-                why: "the talk with it is over".to_owned(),
+                why: Said::new("the talk with it is over", "与它的通信已结束"),
                 begun: open.begun,
             })
         })
@@ -175,11 +175,11 @@ impl Connection {
     }
 
     /// Ends the talk. The first reason counts.
-    pub(crate) fn end(&self, why: &str) {
+    pub(crate) fn end(&self, why: Said) {
         let open = {
             let mut calls = self.calls();
             if calls.over.is_none() {
-                calls.over = Some(why.to_owned());
+                calls.over = Some(why.clone());
             }
             calls.overdue.clear();
             calls.receiving.clear();
@@ -187,7 +187,7 @@ impl Connection {
         };
         for (_, tell) in open {
             let _ = tell.send(Err(PluginError::Died {
-                why: why.to_owned(),
+                why: why.clone(),
                 begun: true,
             }));
         }
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     /// Why the talk is over.
-    pub(crate) fn why(&self) -> Option<String> {
+    pub(crate) fn why(&self) -> Option<Said> {
         self.calls().over.clone()
     }
 
@@ -204,13 +204,16 @@ impl Connection {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn answered(&self, id: u64, result: Result<Value, Error>) -> Result<(), String> {
+    fn answered(&self, id: u64, result: Result<Value, Error>) -> Result<(), Said> {
         let tell = {
             let mut calls = self.calls();
             let tell = calls.open.remove(&id);
             let known = tell.is_some() || calls.overdue.remove(&id) || calls.receiving.remove(&id);
             if !known {
-                return Err(format!("it answers the call {id}, which nobody made"));
+                return Err(Said::new(
+                    format!("it answers the call {id}, which nobody made"),
+                    format!("它回复了无人发出的调用 {id}"),
+                ));
             }
             if calls.is_idle() {
                 self.idle.notify_waiters();
@@ -244,7 +247,10 @@ impl Connection {
             calls.overdue.len()
         };
         if stuck >= self.stuck.load(Ordering::Relaxed) {
-            self.end(&format!("calls have not come back: {stuck}"));
+            self.end(Said::new(
+                format!("calls have not come back: {stuck}"),
+                format!("有 {stuck} 次调用没有返回"),
+            ));
         }
     }
 }
@@ -274,7 +280,7 @@ fn typed(error: Error, most: usize) -> PluginError {
     match error.code.as_str() {
         "panicked" => PluginError::Panicked(error.message),
         "unknown_method" => PluginError::UnknownMethod(error.message),
-        "bad_input" => PluginError::BadInput(error.message),
+        "bad_input" => PluginError::BadInput(error.message.into()),
         "too_large" => PluginError::TooLarge {
             what: REQUEST,
             most,
@@ -302,8 +308,16 @@ async fn write(
         };
         match tokio::time::timeout(connection.bounds.write, written).await {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => return connection.end(&format!("its input is closed: {why}")),
-            Err(_) => return connection.end("it does not read its input"),
+            Ok(Err(why)) => {
+                return connection.end(Said::new(
+                    format!("its input is closed: {why}"),
+                    format!("它的输入已关闭：{why}"),
+                ));
+            }
+            Err(_) => {
+                let why = Said::new("it does not read its input", "它不读取输入");
+                return connection.end(why);
+            }
         }
     }
 }
@@ -320,11 +334,14 @@ async fn read(
             line = line::next(&mut stdout, connection.bounds.body) => line,
         };
         let message = match line {
-            Ok(Some(line)) => line::parse(&line).map_err(|why| {
+            Ok(Some(line)) => line::parse(&line).map_err(|Said { en, zh }| {
                 let begins = crate::services::readable(&line[..line.len().min(60)]);
-                format!("a line of its output is no message ({why}): {begins}")
+                Said::new(
+                    format!("a line of its output is no message ({en}): {begins}"),
+                    format!("它输出的一行不是消息（{zh}）：{begins}"),
+                )
             }),
-            Ok(None) => break "its output ended".to_owned(),
+            Ok(None) => break Said::new("its output ended", "它的输出已结束"),
             Err(why) => break why,
         };
         match message {
@@ -339,7 +356,7 @@ async fn read(
             Err(why) => break why,
         }
     };
-    connection.end(&why);
+    connection.end(why);
 }
 
 /// The process asks for something; the answer goes out when it is there.

@@ -5,6 +5,8 @@ use serde_json::Value;
 use tandem_plugin_sdk::{Error, wire::read};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
+use crate::Said;
+
 /// What the other side says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
@@ -35,7 +37,7 @@ struct Shape {
 }
 
 /// Reads one line.
-pub fn parse(line: &[u8]) -> Result<Message, String> {
+pub fn parse(line: &[u8]) -> Result<Message, Said> {
     let Shape {
         id,
         method,
@@ -51,12 +53,20 @@ pub fn parse(line: &[u8]) -> Result<Message, String> {
             _ => false,
         };
         if id.as_ref().is_some_and(|id| !plain(id)) {
-            return Err("an `id` is a number or a short text".to_owned());
+            return Err(Said::new(
+                "an `id` is a number or a short text",
+                "`id` 应为数字或短文本",
+            ));
         }
         return Ok(Message::Asks { id, method, params });
     }
     let id = id.as_ref().and_then(Value::as_u64);
-    let id = id.ok_or("it has neither a `method` nor the `id` of a call")?;
+    let id = id.ok_or_else(|| {
+        Said::new(
+            "it has neither a `method` nor the `id` of a call",
+            "它既没有 `method`，也没有某次调用的 `id`",
+        )
+    })?;
     let result = match error {
         Some(error) => Err(error),
         None => Ok(result),
@@ -68,7 +78,7 @@ pub fn parse(line: &[u8]) -> Result<Message, String> {
 pub async fn next(
     from: &mut (impl AsyncBufRead + Unpin),
     most: usize,
-) -> Result<Option<Vec<u8>>, String> {
+) -> Result<Option<Vec<u8>>, Said> {
     let mut line = Vec::new();
     loop {
         let bytes = from.fill_buf().await.map_err(|why| why.to_string())?;
@@ -78,7 +88,10 @@ pub async fn next(
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let taken = end.unwrap_or(bytes.len());
         if line.len() + taken > most {
-            return Err(format!("a line of more than {most} bytes"));
+            return Err(Said::new(
+                format!("a line of more than {most} bytes"),
+                format!("一行超过 {most} 字节"),
+            ));
         }
         line.extend_from_slice(&bytes[..taken]);
         from.consume(taken + usize::from(end.is_some()));

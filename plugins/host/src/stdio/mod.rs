@@ -19,7 +19,7 @@ use std::{io::Cursor, sync::Arc, time::Duration};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 
-use crate::{Limits, PluginError, Services, services::Access};
+use crate::{Limits, PluginError, Said, Services, services::Access};
 use connection::{Bounds, Connection};
 
 pub(crate) use process::{Process, Start};
@@ -41,7 +41,7 @@ pub async fn talk(
     let connection = Connection::open(stdin, Cursor::new(output), access, bounds);
     let call = || connection.call("action.a", "{\"params\":{}}", None);
     let (first, second, third) = tokio::join!(call(), call(), call());
-    connection.end("it is over");
+    connection.end(Said::new("it is over", "已结束"));
     let mut lines = Vec::new();
     let _ = told.read_to_end(&mut lines).await;
     ([first, second, third], lines)

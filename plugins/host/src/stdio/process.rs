@@ -28,7 +28,7 @@ use super::{
     line,
 };
 use crate::{
-    Limits, NoServices, PluginError, Refusal, Retired, Services,
+    Limits, NoServices, PluginError, Refusal, Retired, Said, Services,
     probe::{Group, ended_how, kept_environment},
     services::{Access, readable},
 };
@@ -64,7 +64,7 @@ struct Shared {
 
 enum Current {
     Running(Arc<Connection>),
-    Waiting { why: String },
+    Waiting { why: Said },
 }
 
 struct Running {
@@ -106,7 +106,10 @@ impl Process {
         let running = shared.launch().await?;
         let manifest = running.manifest.clone();
         shared.ending.cancel();
-        running.connection.end("it was only asked what it is");
+        running.connection.end(Said::new(
+            "it was only asked what it is",
+            "只是询问它是什么",
+        ));
         watch(running, &shared).await;
         Ok(manifest)
     }
@@ -121,8 +124,8 @@ impl Process {
         if self.shared.ending.is_cancelled() {
             return Err(PluginError::Stopped);
         }
-        let request =
-            String::from_utf8(request).map_err(|why| PluginError::BadInput(why.to_string()))?;
+        let request = String::from_utf8(request)
+            .map_err(|why| PluginError::BadInput(why.to_string().into()))?;
         let until = limit.map(|limit| (Instant::now() + limit, limit));
         let beside = matches!(method, "channel.run" | "channel.stop");
         let _place = match beside {
@@ -167,7 +170,7 @@ impl Process {
     }
 
     /// Why it is not running, when it is not.
-    pub(crate) fn starting(&self) -> Option<String> {
+    pub(crate) fn starting(&self) -> Option<Said> {
         match &*self.shared.current() {
             Current::Running(_) => None,
             Current::Waiting { why } => Some(why.clone()),
@@ -200,7 +203,7 @@ impl Process {
             let _ = connection
                 .call("plugin.destroy", "{\"params\":{}}", until)
                 .await;
-            connection.end("it was unloaded");
+            connection.end(unloaded());
         }
         self.shared.ended.cancelled().await;
         Retired::Destroyed
@@ -211,7 +214,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.shared.ending.cancel();
         if let Current::Running(connection) = &*self.shared.current() {
-            connection.end("it was dropped");
+            connection.end(Said::new("it was dropped", "它已被放弃"));
         }
     }
 }
@@ -228,7 +231,7 @@ impl Shared {
                 write: limits.timeout.max(Duration::from_secs(1)),
             },
             current: Mutex::new(Current::Waiting {
-                why: "it is being started".to_owned(),
+                why: Said::new("it is being started", "正在启动"),
             }),
             ending: CancellationToken::new(),
             ended: CancellationToken::new(),
@@ -245,9 +248,9 @@ impl Shared {
 
     /// Starts the process and asks it for its manifest.
     async fn launch(self: &Arc<Self>) -> Result<Running, Refusal> {
-        let failed = |why: String| Refusal::Process { why };
+        let failed = |why: Said| Refusal::Process { why };
         let Some((program, arguments)) = self.start.command.split_first() else {
-            return Err(failed("`command` is empty".to_owned()));
+            return Err(failed(Said::new("`command` is empty", "`command` 为空")));
         };
         let mut child = Command::new(program)
             .args(arguments)
@@ -260,11 +263,14 @@ impl Shared {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()
-            .map_err(|why| failed(format!("{program}: {why}")))?;
+            .map_err(|why| failed(format!("{program}: {why}").into()))?;
         let group = Group(child.id());
         self.bound(child.id());
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(failed("it has no input or output".to_owned()));
+            return Err(failed(Said::new(
+                "it has no input or output",
+                "它没有标准输入或输出",
+            )));
         };
         let last = Arc::new(Mutex::new(String::new()));
         let logged = child
@@ -288,21 +294,20 @@ impl Shared {
                     .ok()
                     .and_then(Result::ok)
                     .map(|status| ended_how(status, &last));
-                return Err(failed(
-                    how.map_or(why.clone(), |how| format!("{why}; {how}")),
-                ));
+                return Err(failed(how.map_or(why.clone(), |how| why.and(&how))));
             }
         };
         let (bytes, most) = (manifest.to_string().len(), self.limits.manifest);
         if bytes > most {
             return Err(Refusal::Manifest {
-                why: format!("it has {bytes} bytes, and at most {most} are taken"),
+                why: Said::new(
+                    format!("it has {bytes} bytes, and at most {most} are taken"),
+                    format!("它有 {bytes} 字节，最多接受 {most} 字节"),
+                ),
             });
         }
-        let manifest: Manifest =
-            serde_json::from_value(manifest).map_err(|why| Refusal::Manifest {
-                why: why.to_string(),
-            })?;
+        let manifest: Manifest = serde_json::from_value(manifest)
+            .map_err(|why| Refusal::Manifest { why: why.into() })?;
         manifest.check().map_err(Refusal::Fault)?;
         if manifest.serial {
             connection.be_serial();
@@ -328,13 +333,16 @@ impl Shared {
         connection: &Arc<Connection>,
         method: &str,
         request: &str,
-    ) -> Result<Value, String> {
+    ) -> Result<Value, Said> {
         let limit = self.limits.load;
         let until = Some((Instant::now() + limit, limit));
         connection
             .call(method, request, until)
             .await
-            .map_err(|error| format!("`{method}`: {error}"))
+            .map_err(|error| {
+                let Said { en, zh } = error.said();
+                Said::new(format!("`{method}`: {en}"), format!("`{method}`：{zh}"))
+            })
     }
 
     /// Limits of the system on the process and all it starts.
@@ -384,7 +392,7 @@ async fn supervise(shared: Arc<Shared>, first: Running) {
             }
             tracing::warn!(
                 plugin,
-                why,
+                %why,
                 "A plugin's process ended; it is started again."
             );
             shared.set(Current::Waiting { why });
@@ -397,9 +405,7 @@ async fn supervise(shared: Arc<Shared>, first: Running) {
             break;
         }
     }
-    shared.set(Current::Waiting {
-        why: "it was unloaded".to_owned(),
-    });
+    shared.set(Current::Waiting { why: unloaded() });
     shared.ended.cancel();
 }
 
@@ -421,10 +427,10 @@ async fn again(shared: &Arc<Shared>, expected: &Manifest, pause: &mut Duration) 
                 return Some(running);
             }
             Err(refusal) => {
-                let (plugin, why) = (shared.start.name.as_str(), refusal.to_string());
+                let (plugin, why) = (shared.start.name.as_str(), refusal.said());
                 tracing::warn!(
                     plugin,
-                    why,
+                    %why,
                     "A plugin's process could not be started again."
                 );
                 shared.set(Current::Waiting { why });
@@ -436,20 +442,25 @@ async fn again(shared: &Arc<Shared>, expected: &Manifest, pause: &mut Duration) 
 async fn restart(shared: &Arc<Shared>, expected: &Manifest) -> Result<Running, Refusal> {
     let running = shared.launch().await?;
     if running.manifest != *expected {
-        running.connection.end("its manifest changed");
+        let why = Said::new("its manifest changed", "它的清单变了");
+        running.connection.end(why);
         return Err(Refusal::Process {
-            why: "its manifest is not what it was: reload the plugin".to_owned(),
+            why: Said::new(
+                "its manifest is not what it was: reload the plugin",
+                "它的清单与之前不同：请重新加载插件",
+            ),
         });
     }
     if let Err(refusal) = shared.create(&running.connection).await {
-        running.connection.end("it did not begin");
+        let why = Said::new("it did not begin", "它未能启动");
+        running.connection.end(why);
         return Err(refusal);
     }
     Ok(running)
 }
 
 /// Waits until the process or the talk with it ends, and sees to it that both have. Says why.
-async fn watch(running: Running, shared: &Shared) -> String {
+async fn watch(running: Running, shared: &Shared) -> Said {
     let Running {
         mut child,
         group,
@@ -468,12 +479,19 @@ async fn watch(running: Running, shared: &Shared) -> String {
     if status.is_none() {
         let _ = child.kill().await;
     }
-    let how = status.map_or("it was killed".to_owned(), |status| ended_how(status, ""));
-    connection.end(&how);
+    let how = match status {
+        Some(status) => ended_how(status, ""),
+        None => Said::new("it was killed", "它已被强制结束"),
+    };
+    connection.end(how.clone());
     match connection.why() {
-        Some(why) if why != how => format!("{why}; {how}"),
+        Some(why) if why != how => why.and(&how),
         _ => how,
     }
+}
+
+fn unloaded() -> Said {
+    Said::new("it was unloaded", "它已卸载")
 }
 
 /// A process that broke the rules is not waited for.

@@ -123,6 +123,25 @@ impl World {
     }
 }
 
+/// The Chinese of a sentence of the host's holds no English one; `own` are a plugin's words, which
+/// stay as they are.
+pub fn in_chinese(zh: &str, own: &[&str]) {
+    let mut rest = zh.replace("JSON Schema", "");
+    for words in own {
+        rest = rest.replace(words, "");
+    }
+    assert!(rest.contains(|c: char| !c.is_ascii()), "{zh}");
+    // What is quoted is named, not said.
+    for quote in ['`', '"'] {
+        rest = rest.split(quote).step_by(2).collect::<Vec<_>>().join("“”");
+    }
+    // A term may be Latin; two words beside each other are a sentence.
+    for part in rest.split(|c: char| !c.is_ascii_alphabetic() && c != ' ') {
+        let words = part.split_whitespace().count();
+        assert!(words < 2, "{zh}");
+    }
+}
+
 pub fn mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }

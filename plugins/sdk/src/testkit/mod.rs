@@ -75,7 +75,7 @@ impl Kit {
             return Err(format!("`manifest` answers {}", answer.code()));
         }
         let body = answer.body(BODY_MAX).map_err(|why| why.to_string())?;
-        let manifest: Manifest = read(body)?;
+        let manifest: Manifest = read(body).map_err(|why| why.to_string())?;
         manifest.check().map_err(|fault| fault.to_string())?;
         Ok(manifest)
     }
@@ -183,7 +183,7 @@ fn call(instance: &Instance, method: &str, request: &[u8]) -> Result<Value, Refu
     let body = answer
         .body(BODY_MAX)
         .map_err(|why| broken(why.to_string()))?;
-    read(body).map_err(broken)
+    read(body).map_err(|why| broken(why.to_string()))
 }
 
 fn refused(answer: &Answer) -> Refused {

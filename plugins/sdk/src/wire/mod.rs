@@ -24,6 +24,8 @@ pub use payload::{
     HttpRequest, HttpResponse, ImageText, ReadImage, Segment, Speak, Speech, Transcribe,
     Transcript, Translate, Translated, Usage,
 };
+use std::{fmt, str::Utf8Error};
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// What every call carries.
@@ -54,7 +56,27 @@ pub struct Meta {
 /// # Errors
 /// When it is not UTF-8, not JSON, or not of this shape. The parser alone would let bad UTF-8
 /// through in what it skips.
-pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
-    let text = std::str::from_utf8(bytes).map_err(|why| format!("not UTF-8: {why}"))?;
-    serde_json::from_str(text).map_err(|why| why.to_string())
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Unreadable> {
+    let text = std::str::from_utf8(bytes).map_err(Unreadable::Text)?;
+    serde_json::from_str(text).map_err(Unreadable::Json)
 }
+
+/// Why bytes from outside could not be read.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// They are not UTF-8.
+    Text(Utf8Error),
+    /// They are not JSON, or not of the shape that was wanted.
+    Json(serde_json::Error),
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(why) => write!(f, "not UTF-8: {why}"),
+            Self::Json(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}

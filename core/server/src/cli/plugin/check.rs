@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::json;
 use tandem_flow::diagnostic::{Words, words};
 use tandem_plugin_host::{
-    Kind, Limits, Manifest, PluginConfig, Refusal, Retired, elf,
+    Kind, Limits, Manifest, PluginConfig, Refusal, Retired, Said, elf,
     file::{PrivateCopy, admit},
     schema::misfits,
 };
@@ -170,10 +170,13 @@ async fn began(
 pub(super) fn ended(retired: Retired) -> Result<(), Words> {
     match retired {
         Retired::Destroyed => Ok(()),
-        Retired::Leaked(why) => Err(words(
-            format!("it does not end: {why}"),
-            format!("它没有结束：{why}"),
-        )),
+        Retired::Leaked(left) => {
+            let Said { en, zh } = left.said();
+            Err(words(
+                format!("it does not end: {en}"),
+                format!("它没有结束：{zh}"),
+            ))
+        }
     }
 }
 
@@ -216,7 +219,7 @@ fn settings(manifest: &Manifest, plugin: &PluginConfig, configured: bool) -> Res
         return Ok(());
     };
     let place: String = first.path.iter().map(|step| format!(".{step}")).collect();
-    let (en, zh) = first.what.said();
+    let Said { en, zh } = first.what.said();
     let (way_en, way_zh) = match configured {
         true if is_channel_alone(manifest) => (
             "; it is a channel: its settings are those of an account, under `channels`",
