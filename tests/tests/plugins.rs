@@ -567,6 +567,84 @@ async fn a_refused_plugin_stops_the_start_unless_it_is_optional() {
 }
 
 #[test]
+fn check_tells_what_packs_expect_and_configured_plugins_do_not_keep() {
+    let folder = folder();
+    let at = folder.path().join("libparcel.so");
+    replace(&parcel(), &at);
+    let pack = pack(TRACK, &[("parcel", &at)]);
+    let plugins =
+        json!({"parcel": {"path": "libparcel.so", "config": {"url": "http://c.example"}}});
+    let config = json!({
+        "workspaces": {"default": {"pack": pack.path()}},
+        "plugin_folders": [folder.path()], "plugins": plugins,
+    });
+    fs::write(pack.path().join("tandem.yaml"), config.to_string()).unwrap();
+    let check = |args: &[&str]| {
+        let args: Vec<&str> = ["check", "tandem.yaml"]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
+        tandem(&args, pack.path())
+    };
+    let kept = check(&["--strict"]);
+    assert!(
+        out(&kept).contains("no problems"),
+        "{}{}",
+        out(&kept),
+        err(&kept)
+    );
+
+    let contract = pack.path().join("plugins/parcel.json");
+    let mut promised: Value =
+        serde_json::from_str(&fs::read_to_string(&contract).unwrap()).unwrap();
+    promised["methods"]["action.find"] = json!({});
+    fs::write(&contract, promised.to_string()).unwrap();
+    fs::write(pack.path().join("plugins/crm.json"), promised.to_string()).unwrap();
+    let told = check(&[]);
+    assert!(told.status.success(), "{}", out(&told));
+    let text = out(&told);
+    assert!(
+        text.contains("parcel.json: warning: the pack was checked against parcel")
+            && text.contains("the method `action.find` is gone [config.contract]")
+            && text.contains("= write the contract again and check the pack: tandem plugin inspect parcel --write "),
+        "{text}"
+    );
+    assert!(
+        text.contains("crm.json: note: the configuration does not name the plugin `crm`"),
+        "{text}"
+    );
+    assert!(text.contains("0 errors, 1 warning"), "{text}");
+    let zh = out(&check(&["--lang", "zh"]));
+    assert!(zh.contains("parcel.json: 警告：业务包按 parcel"), "{zh}");
+    assert!(zh.contains("crm.json: 说明：配置中没有插件 `crm`"), "{zh}");
+    assert_eq!(check(&["--strict"]).status.code(), Some(1));
+
+    let json: Value = serde_json::from_str(&out(&check(&["--format", "json"]))).unwrap();
+    let problems = json["results"][0]["problems"].as_array().unwrap();
+    let said: Vec<_> = problems
+        .iter()
+        .map(|p| (&p["setting"], &p["warning"], &p["note"]))
+        .collect();
+    let (yes, none) = (json!(true), Value::Null);
+    let (crm, parcel) = (json!("plugins.crm"), json!("plugins.parcel"));
+    assert_eq!(said, [(&crm, &none, &yes), (&parcel, &yes, &none)]);
+    assert!(
+        problems[1]["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("plugins/parcel.json")
+    );
+    assert!(
+        problems[1]["hint"]["zh"]
+            .as_str()
+            .unwrap()
+            .contains("请重写契约")
+    );
+    assert_eq!(json["ok"], true);
+}
+
+#[test]
 fn a_new_plugin_builds_passes_its_test_and_is_checked() {
     let folder = folder();
     for (language, build, test, plugin, needs) in [

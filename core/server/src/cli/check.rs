@@ -49,7 +49,8 @@ pub(crate) fn run(common: &Common, options: &Options) -> anyhow::Result<End> {
             let kinds = Kinds::shipped();
             let problems = runtime.block_on(Config::inspect(path, &environment, &kinds));
             let warnings = problems.iter().filter(|problem| problem.warning).count();
-            let errors = problems.len() - warnings;
+            let notes = problems.iter().filter(|problem| problem.note).count();
+            let errors = problems.len() - warnings - notes;
             good &= errors == 0 && !(options.strict && warnings > 0);
             if common.json() {
                 results.push(json!({"path": path, "problems": problems}));

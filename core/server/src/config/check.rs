@@ -7,7 +7,8 @@ use tandem_plugin_host::Kind;
 use crate::channels::Kinds;
 
 use super::{
-    Config, LONGEST, Other,
+    Config, Other,
+    gather::LONGEST,
     problem::{Fault, Problem},
     tree::{Node, Place},
 };

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 use tandem_domain::{Locale, Text};
+use tandem_flow::diagnostic::Severity;
 
 use super::{problem::Problem, tree::Place};
 
@@ -28,7 +29,10 @@ pub struct Diagnostic {
     /// The server may start all the same.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub warning: bool,
-    /// The file as it was given, or the environment variable.
+    /// Nothing is wrong; it is only worth knowing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub note: bool,
+    /// The file as it was given, the environment variable, or the file the configuration leads to.
     pub file: String,
     /// From 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,7 +55,7 @@ impl Diagnostic {
     pub(super) fn new(problem: &Problem, text: &str, file: &str) -> Self {
         let (file, line, column) = match &problem.place {
             Place::File { line, column } => (file.to_owned(), Some(*line), Some(*column)),
-            Place::Variable(name) => (name.clone(), None, None),
+            Place::Variable(name) | Place::Beside(name) => (name.clone(), None, None),
             Place::Unknown => (file.to_owned(), None, None),
         };
         let source = line.and_then(|line| {
@@ -61,7 +65,8 @@ impl Diagnostic {
         let hint = problem.fault.hint().map(both);
         Self {
             code: problem.fault.code(),
-            warning: problem.fault.is_warning(),
+            warning: problem.fault.severity() == Severity::Warning,
+            note: problem.fault.severity() == Severity::Note,
             file,
             line,
             column,
@@ -85,10 +90,13 @@ impl Diagnostic {
             }
             out.push_str(": ");
         }
-        if self.warning {
-            let warning = both(("warning: ".to_owned(), "警告：".to_owned()));
-            out.push_str(&words(&warning));
-        }
+        let weight = match (self.warning, self.note) {
+            (true, _) => ("warning: ", "警告："),
+            (_, true) => ("note: ", "说明："),
+            _ => ("", ""),
+        };
+        let weight = both((weight.0.to_owned(), weight.1.to_owned()));
+        out.push_str(&words(&weight));
         out.push_str(&format!("{} [{}]", words(&self.message), self.code));
         if let (Some(line), Some(source)) = (self.line, &self.source) {
             let margin = " ".repeat(line.to_string().len());

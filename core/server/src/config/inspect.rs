@@ -8,6 +8,7 @@ use tandem_channel_script::{
     problem::{Problem as Mistake, Words},
     script::{load, read_pair},
 };
+use tandem_flow::diagnostic::Severity;
 use tandem_lua::Runner;
 
 use super::{
@@ -41,7 +42,11 @@ pub(super) async fn files(
             Err(error) => {
                 match error.downcast_ref::<BadFile>() {
                     Some(bad) => mistakes(&bad.problems, &file).into_iter().for_each(say),
-                    None => say(wrong(false, (error.to_string(), error.to_string()), None)),
+                    None => say(wrong(
+                        Severity::Error,
+                        (error.to_string(), error.to_string()),
+                        None,
+                    )),
                 }
                 continue;
             }
@@ -92,7 +97,11 @@ fn mistakes(all: &[Mistake], file: &Path) -> Vec<Fault> {
             let Words { en, zh } = &mistake.message;
             let words = (format!("{place}: {en}"), format!("{place}：{zh}"));
             let hint = mistake.hint.clone().map(|hint| (hint.en, hint.zh));
-            wrong(!mistake.is_error(), words, hint)
+            let severity = match mistake.is_error() {
+                true => Severity::Error,
+                false => Severity::Warning,
+            };
+            wrong(severity, words, hint)
         })
         .collect();
     let more = all.len().saturating_sub(TOLD);
@@ -102,15 +111,15 @@ fn mistakes(all: &[Mistake], file: &Path) -> Vec<Fault> {
             format!("the file has {more} more problems; all of them: {all}"),
             format!("该文件还有 {more} 个问题；查看全部：{all}"),
         );
-        faults.push(wrong(false, words, None));
+        faults.push(wrong(Severity::Error, words, None));
     }
     faults
 }
 
-fn wrong(warning: bool, words: (String, String), hint: Option<(String, String)>) -> Fault {
+fn wrong(severity: Severity, words: (String, String), hint: Option<(String, String)>) -> Fault {
     Fault::Named(Box::new(Named {
         code: "config.channel",
-        warning,
+        severity,
         words,
         hint,
     }))
@@ -138,7 +147,7 @@ pub(super) fn secrets(tree: &Node, folder: &Path, env: &Environment) -> Vec<Prob
         let words = absent(&secret.resolve(env).err()?);
         let fault = Fault::Named(Box::new(Named {
             code: "config.secret",
-            warning: true,
+            severity: Severity::Warning,
             words,
             hint: None,
         }));

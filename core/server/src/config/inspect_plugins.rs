@@ -1,10 +1,15 @@
 //! The plugins that a configuration names, looked at as a start would: each is read, tried out in a
-//! child process or asked what it is, and its settings held against its own schema. None is loaded.
+//! child process or asked what it is, its settings held against its own schema, and the contracts of
+//! the packs against it. None is loaded.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use tandem_channel_kit::Kind as _;
+use tandem_flow::diagnostic::Severity;
 use tandem_plugin_host::{
     Kind, Manifest, PluginConfig, PluginKind, Refusal, Said,
     schema::{Mismatch, misfits},
@@ -14,19 +19,23 @@ use super::{
     Config, Environment,
     plugins::PluginSettings,
     problem::{Fault, Named, Problem},
-    tree::Node,
+    tree::{Node, Place},
 };
-use crate::plugins::Looks;
+use crate::plugins::{Looks, contracts};
 
-/// Looks at every plugin. Relative paths start from `folder`.
+/// Looks at every plugin of the configuration in `file`, from whose folder relative paths start.
 pub(super) async fn plugins(
     config: &Config,
     tree: &Node,
-    folder: &Path,
+    file: &Path,
     env: &Environment,
 ) -> Vec<Problem> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let packs = config.workspaces.values().map(|w| folder.join(&w.pack));
+    let packs: BTreeSet<PathBuf> = packs.collect();
+    let mut found = not_named(config, &packs);
     if config.plugins.is_empty() {
-        return Vec::new();
+        return found;
     }
     let folders: Vec<PathBuf> = config
         .plugin_folders
@@ -35,9 +44,11 @@ pub(super) async fn plugins(
         .collect();
     let looks = match Looks::new(folders.clone()) {
         Ok(looks) => looks,
-        Err(refusal) => return vec![told(&refusal, tree, vec!["plugins".to_owned()], false)],
+        Err(refusal) => {
+            found.push(told(&refusal, tree, vec!["plugins".to_owned()], false));
+            return found;
+        }
     };
-    let mut found = Vec::new();
     for (name, settings) in &config.plugins {
         let (host, absent) = settings.host_here(name, &folders, folder, env);
         let at = |key: Option<&str>| -> Vec<String> {
@@ -51,6 +62,7 @@ pub(super) async fn plugins(
                     found.extend(settings_of(&manifest, &host, &absent, tree));
                 }
                 found.extend(accounts_of(&manifest, &host, config, tree));
+                found.extend(promises_of(name, &manifest, &packs, file));
             }
             Err(refusal) => {
                 let path = at(key_of(&refusal, settings));
@@ -74,7 +86,10 @@ fn key_of(refusal: &Refusal, settings: &PluginSettings) -> Option<&'static str> 
 fn told(refusal: &Refusal, tree: &Node, path: Vec<String>, warning: bool) -> Problem {
     let fault = Fault::Named(Box::new(Named {
         code: "config.plugin",
-        warning,
+        severity: match warning {
+            true => Severity::Warning,
+            false => Severity::Error,
+        },
         words: (refusal.to_string(), refusal.zh()),
         hint: None,
     }));
@@ -157,6 +172,89 @@ fn accounts_of(
     found
 }
 
+/// What packs were promised by their contracts and this plugin does not keep, as a start would warn.
+fn promises_of(
+    plugin: &str,
+    offered: &Manifest,
+    packs: &BTreeSet<PathBuf>,
+    file: &Path,
+) -> Vec<Problem> {
+    let config = match file == Path::new("tandem.yaml") {
+        true => String::new(),
+        false => format!(" --config {}", file.display()),
+    };
+    let mut found = Vec::new();
+    for pack in packs {
+        let Some(promised) = contracts::contract(pack, plugin) else {
+            continue;
+        };
+        let (then, now) = (&promised.version, &offered.version);
+        let again = format!(
+            "tandem plugin inspect {plugin}{config} --write {}",
+            pack.display()
+        );
+        for what in contracts::broken(&promised, offered) {
+            let named = Named {
+                code: "config.contract",
+                severity: Severity::Warning,
+                words: (
+                    format!(
+                        "the pack was checked against {plugin} {then}, the configuration has {now}: {}",
+                        what.en
+                    ),
+                    format!(
+                        "业务包按 {plugin} {then} 检查，配置中的是 {now}：{}",
+                        what.zh
+                    ),
+                ),
+                hint: Some((
+                    format!("write the contract again and check the pack: {again}"),
+                    format!("请重写契约并检查业务包：{again}"),
+                )),
+            };
+            found.push(of_contract(named, pack, plugin));
+        }
+    }
+    found
+}
+
+/// Contracts of plugins that the configuration does not name.
+fn not_named(config: &Config, packs: &BTreeSet<PathBuf>) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for pack in packs {
+        let mut names = contracts::names(pack);
+        names.retain(|name| !config.plugins.contains_key(name));
+        for name in names {
+            let named = Named {
+                code: "config.contract",
+                severity: Severity::Note,
+                words: (
+                    format!(
+                        "the configuration does not name the plugin `{name}`; calls of it fail as `unavailable`"
+                    ),
+                    format!("配置中没有插件 `{name}`；对它的调用以 `unavailable` 失败"),
+                ),
+                hint: Some((
+                    format!(
+                        "where it is to be called, name it under `plugins`: {name}: {{path: …}} or {{command: […]}}"
+                    ),
+                    format!(
+                        "如需调用，请在 `plugins` 下写明：{name}: {{path: …}} 或 {{command: […]}}"
+                    ),
+                )),
+            };
+            found.push(of_contract(named, pack, &name));
+        }
+    }
+    found
+}
+
+fn of_contract(named: Named, pack: &Path, plugin: &str) -> Problem {
+    let place = contracts::file(pack, plugin).display().to_string();
+    let path = ["plugins", plugin].map(str::to_owned).to_vec();
+    Problem::at(Fault::Named(Box::new(named)), Place::Beside(place), path)
+}
+
 /// The settings a plugin knows, as far as they are its own and not those of a group within.
 fn expected(manifest: &Manifest, depth: usize) -> Vec<String> {
     let known = manifest.config.as_ref().filter(|_| depth == 1);
@@ -166,4 +264,148 @@ fn expected(manifest: &Manifest, depth: usize) -> Vec<String> {
     known
         .map(|known| known.keys().cloned().collect())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{channels::Kinds, config::Diagnostic};
+
+    /// What `check` says of a plugin in Python with these settings.
+    async fn inspected(settings: &str) -> Option<Vec<Diagnostic>> {
+        inspected_with(settings, &[]).await
+    }
+
+    /// The same where the pack has these contracts.
+    async fn inspected_with(
+        settings: &str,
+        contracts: &[(&str, Value)],
+    ) -> Option<Vec<Diagnostic>> {
+        let python = std::process::Command::new("python3").arg("-V").output();
+        if python.is_err() {
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let plugins = folder.path().join("plugins");
+        fs::create_dir(&plugins).unwrap();
+        let script = r#"
+import json, sys
+manifest = {"name": "greeter", "version": "1", "kinds": {"action": 1}, "methods": {"action.greet": {}},
+    "config": {"type": "object", "required": ["greeting"], "additionalProperties": False,
+        "properties": {"greeting": {"type": "string"}, "key": {"type": "string", "minLength": 4}}}}
+for line in sys.stdin:
+    print(json.dumps({"id": json.loads(line)["id"], "result": manifest}), flush=True)
+"#;
+        fs::write(plugins.join("greeter.py"), script).unwrap();
+        for (name, contract) in contracts {
+            let text = contract.to_string();
+            fs::write(plugins.join(format!("{name}.json")), text).unwrap();
+        }
+        let file = folder.path().join("tandem.yaml");
+        let text = format!(
+            "workspaces: {{default: {{pack: .}}}}\nplugins:\n  greeter:\n    command: [python3, greeter.py]\n{settings}"
+        );
+        fs::write(&file, text).unwrap();
+        let env = Environment::from([("KEY", "k3y-of-five")]);
+        Some(Config::inspect(&file, &env, &Kinds::shipped()).await)
+    }
+
+    #[tokio::test]
+    async fn a_plugins_settings_are_held_against_its_own_schema_where_they_are_written() {
+        let good = "    config:\n      greeting: Hello\n      key: {env: KEY}\n";
+        let Some(told) = inspected(good).await else {
+            return;
+        };
+        assert_eq!(told, []);
+        let wrong = "    config:\n      greetin: Hello\n      key: 7\n";
+        let told = inspected(wrong).await.unwrap();
+        let mut said: Vec<_> = told
+            .iter()
+            .map(|d| (d.code, d.setting.as_str(), d.line))
+            .collect();
+        said.sort_unstable();
+        let expected = [
+            ("config.missing", "plugins.greeter.config", Some(6)),
+            (
+                "config.unknown_key",
+                "plugins.greeter.config.greetin",
+                Some(6),
+            ),
+            ("config.value", "plugins.greeter.config.key", Some(7)),
+        ];
+        assert_eq!(said, expected, "{told:#?}");
+        // A secret that is not here may be what the schema wants.
+        let absent = good.replace("KEY", "NO_KEY");
+        let told = inspected(&absent).await.unwrap();
+        assert!(
+            told.iter().all(|d| d.warning && d.code == "config.secret"),
+            "{told:#?}"
+        );
+        let kind = inspected(&(good.to_owned() + "    kinds: [channel]\n"))
+            .await
+            .unwrap();
+        assert_eq!((kind[0].code, kind[0].line), ("config.plugin", Some(8)));
+    }
+
+    #[tokio::test]
+    async fn contracts_of_packs_are_held_against_what_is_configured() {
+        let settings = "    config: {greeting: Hello}\n";
+        let contract = |methods: Value| serde_json::json!({"name": "greeter", "version": "0.9", "kinds": {"action": 1}, "methods": methods});
+        let kept = contract(serde_json::json!({"action.greet": {}}));
+        let Some(told) = inspected_with(settings, &[("greeter", kept.clone())]).await else {
+            return;
+        };
+        assert_eq!(told, []);
+        let broken =
+            serde_json::json!({"action.greet": {"params": {"type": "object"}}, "action.part": {}});
+        let contracts = [("greeter", contract(broken)), ("other", kept)];
+        let told = inspected_with(settings, &contracts).await.unwrap();
+        let said: Vec<_> = told
+            .iter()
+            .map(|d| (d.setting.as_str(), d.warning, d.note, d.line))
+            .collect();
+        let expected = [
+            ("plugins.other", false, true, None),
+            ("plugins.greeter", true, false, None),
+            ("plugins.greeter", true, false, None),
+        ];
+        assert_eq!(said, expected, "{told:#?}");
+        assert!(told.iter().all(|d| d.code == "config.contract"));
+        let shown = told[1].to_string();
+        let place = "plugins/greeter.json: warning: the pack was checked against greeter 0.9, the configuration has 1: the parameters of `action.greet` are others";
+        assert!(shown.contains(place), "{shown}");
+        assert!(shown.contains("= write the contract again and check the pack: tandem plugin inspect greeter --config "), "{shown}");
+        let zh = |at: usize| told[at].render(&tandem_domain::Locale::new("zh"));
+        assert!(
+            zh(2).contains(
+                "警告：业务包按 greeter 0.9 检查，配置中的是 1：方法 `action.part` 已不存在"
+            ),
+            "{}",
+            zh(2)
+        );
+        assert!(
+            zh(0).contains("plugins/other.json: 说明：配置中没有插件 `other`"),
+            "{}",
+            zh(0)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_is_not_there_is_told_where_it_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("tandem.yaml");
+        let text = "workspaces: {default: {pack: .}}\nplugins:\n  a: {path: a.so}\n  b:\n    path: b.so\n    optional: true\n";
+        fs::write(&file, text).unwrap();
+        let env = Environment::default();
+        let told = Config::inspect(&file, &env, &Kinds::shipped()).await;
+        let said: Vec<_> = told.iter().map(|d| (d.line, d.warning)).collect();
+        assert_eq!(said, [(Some(3), false), (Some(5), true)], "{told:#?}");
+        assert!(
+            told[0]
+                .to_string()
+                .contains("plugins/a.so cannot be opened")
+        );
+    }
 }

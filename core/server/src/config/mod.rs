@@ -4,13 +4,14 @@
 //! * [`env`] – overrides; [`secret`] – where secrets are kept; [`units`] – `30s`, `10mb`;
 //! * [`understanding`] – the embedding model; [`channels`] – accounts of every channel, [`web`] – of
 //!   the web channel; [`plugins`] – plugins; [`wire`] – what engine and API are built with;
-//! * `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed;
+//! * `gather`, `tree`, `read`, `problem`, `check` – from text to settings with every mistake placed;
 //! * `inspect`, `inspect_plugins` – what the settings name outside of the file.
 
 pub mod channels;
 mod check;
 pub mod diagnostic;
 pub mod env;
+mod gather;
 mod inspect;
 mod inspect_plugins;
 pub mod plugins;
@@ -34,6 +35,7 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tandem_api::Scope;
+use tandem_flow::diagnostic::Severity;
 
 pub use channels::{Channels, Other, OtherAccount, Web};
 pub use diagnostic::Diagnostic;
@@ -44,15 +46,11 @@ pub use understanding::Understanding;
 pub use units::{Bytes, Listen, Span};
 pub use web::WebAccount;
 
-use problem::{Fault, Problem};
-use tree::{Node, Place};
+use gather::{file_text, gather, settle, told};
+use problem::Problem;
+use tree::Place;
 
 use crate::channels::Kinds;
-
-/// Longest configuration that is read, in bytes.
-const LONGEST: u64 = 1024 * 1024;
-/// Mistakes told at once.
-const MOST: usize = 50;
 
 /// Every setting, commented.
 pub const DEFAULT_YAML: &str = include_str!("default.yaml");
@@ -375,8 +373,8 @@ impl Config {
     }
 
     /// Everything that is wrong with a file: what [`load`](Self::load) finds, and what a start
-    /// would find after it of the files of channels, of plugins, the settings both ask for and the
-    /// places of secrets. Nothing is connected and no database is opened; plugins are tried out in
+    /// would find after it of the files of channels, of plugins, the settings both ask for, what
+    /// packs expect of plugins, and the places of secrets. Nothing is connected and no database is opened; plugins are tried out in
     /// processes of their own.
     pub async fn inspect(path: &Path, env: &Environment, kinds: &Kinds) -> Vec<Diagnostic> {
         let file = path.display().to_string();
@@ -394,8 +392,9 @@ impl Config {
                 problems.extend(inspect::files(&config, &tree, folder, kinds).await);
                 problems.extend(inspect::secrets(&tree, folder, env));
                 // One that is wrong in itself need not be looked for.
-                if problems.iter().all(|problem| problem.fault.is_warning()) {
-                    let found = inspect_plugins::plugins(&config, &tree, folder, env);
+                let is_error = |problem: &Problem| problem.fault.severity() == Severity::Error;
+                if !problems.iter().any(is_error) {
+                    let found = inspect_plugins::plugins(&config, &tree, path, env);
                     problems.extend(found.await);
                 }
                 problems
@@ -474,71 +473,5 @@ impl Config {
         {
             secret.rebase(folder);
         }
-    }
-}
-
-fn file_text(path: &Path) -> Result<String, Fault> {
-    let unreadable = |error: std::io::Error| Fault::File(error.to_string());
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > LONGEST {
-        return Err(Fault::File("it is larger than 1 MB".to_owned()));
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|_| Fault::File("it is not UTF-8 text".to_owned()))
-}
-
-fn told(problems: &[Problem], text: &str, file: &str) -> Vec<Diagnostic> {
-    let first = problems.iter().take(MOST);
-    first
-        .map(|problem| Diagnostic::new(problem, text, file))
-        .collect()
-}
-
-fn settle(text: &str, env: &Environment, kinds: &Kinds) -> Result<Config, Vec<Problem>> {
-    let (config, tree) = gather(text, env)?;
-    let problems = check::sense(&config, &tree, kinds);
-    if problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(problems)
-    }
-}
-
-/// Text and environment to settings, collecting mistakes: what is wrong is taken out and the rest
-/// is read again.
-fn gather(text: &str, env: &Environment) -> Result<(Config, Node), Vec<Problem>> {
-    let mut tree = check::tree(text).map_err(|problem| vec![problem])?;
-    let mut problems = env::apply(&mut tree, env);
-    let whole = tree.clone();
-    let mut removed: Vec<Vec<String>> = Vec::new();
-    let config = loop {
-        let problem = match read::read::<Config>(&tree) {
-            Ok(config) => break Some(config),
-            Err(problem) => problem,
-        };
-        let mut path = problem.path.clone();
-        let follows = match &problem.fault {
-            Fault::Missing(key) => {
-                let mut missing = path.clone();
-                missing.push(key.clone());
-                removed.contains(&missing)
-            }
-            _ => false,
-        };
-        if !follows {
-            problems.push(problem);
-        }
-        // An entry of a list leaves its place to the next one: the whole list goes.
-        if let Some(at) = path.iter().position(|step| step.parse::<usize>().is_ok()) {
-            path.truncate(at);
-        }
-        if problems.len() >= MOST || !tree.remove(&path) {
-            break None;
-        }
-        removed.push(path);
-    };
-    match config {
-        Some(config) if problems.is_empty() => Ok((config, whole)),
-        _ => Err(problems),
     }
 }

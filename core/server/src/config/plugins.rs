@@ -317,7 +317,7 @@ pub(super) fn objections(config: &Config) -> Vec<(Vec<String>, String, String)> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{channels::Kinds, config::Diagnostic};
+    use crate::config::Diagnostic;
 
     fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
         Config::parse(text, "tandem.yaml", &Environment::default())
@@ -446,86 +446,5 @@ plugins:
         assert!(here.unwrap().is_absolute());
         let gone = Environment::default();
         assert!(config.plugins["parcel"].host("parcel", &[], &gone).is_err());
-    }
-
-    /// What `check` says of a plugin in Python with these settings.
-    async fn inspected(settings: &str) -> Option<Vec<Diagnostic>> {
-        let python = std::process::Command::new("python3").arg("-V").output();
-        if python.is_err() {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let plugins = folder.path().join("plugins");
-        std::fs::create_dir(&plugins).unwrap();
-        let script = r#"
-import json, sys
-manifest = {"name": "greeter", "version": "1", "kinds": {"action": 1}, "methods": {"action.greet": {}},
-    "config": {"type": "object", "required": ["greeting"], "additionalProperties": False,
-        "properties": {"greeting": {"type": "string"}, "key": {"type": "string", "minLength": 4}}}}
-for line in sys.stdin:
-    print(json.dumps({"id": json.loads(line)["id"], "result": manifest}), flush=True)
-"#;
-        std::fs::write(plugins.join("greeter.py"), script).unwrap();
-        let file = folder.path().join("tandem.yaml");
-        let text = format!(
-            "workspaces: {{default: {{pack: .}}}}\nplugins:\n  greeter:\n    command: [python3, greeter.py]\n{settings}"
-        );
-        std::fs::write(&file, text).unwrap();
-        let env = Environment::from([("KEY", "k3y-of-five")]);
-        Some(Config::inspect(&file, &env, &Kinds::shipped()).await)
-    }
-
-    #[tokio::test]
-    async fn a_plugins_settings_are_held_against_its_own_schema_where_they_are_written() {
-        let good = "    config:\n      greeting: Hello\n      key: {env: KEY}\n";
-        let Some(told) = inspected(good).await else {
-            return;
-        };
-        assert_eq!(told, []);
-        let wrong = "    config:\n      greetin: Hello\n      key: 7\n";
-        let told = inspected(wrong).await.unwrap();
-        let mut said: Vec<_> = told
-            .iter()
-            .map(|d| (d.code, d.setting.as_str(), d.line))
-            .collect();
-        said.sort_unstable();
-        let expected = [
-            ("config.missing", "plugins.greeter.config", Some(6)),
-            (
-                "config.unknown_key",
-                "plugins.greeter.config.greetin",
-                Some(6),
-            ),
-            ("config.value", "plugins.greeter.config.key", Some(7)),
-        ];
-        assert_eq!(said, expected, "{told:#?}");
-        // A secret that is not here may be what the schema wants.
-        let absent = good.replace("KEY", "NO_KEY");
-        let told = inspected(&absent).await.unwrap();
-        assert!(
-            told.iter().all(|d| d.warning && d.code == "config.secret"),
-            "{told:#?}"
-        );
-        let kind = inspected(&(good.to_owned() + "    kinds: [channel]\n"))
-            .await
-            .unwrap();
-        assert_eq!((kind[0].code, kind[0].line), ("config.plugin", Some(8)));
-    }
-
-    #[tokio::test]
-    async fn a_plugin_that_is_not_there_is_told_where_it_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("tandem.yaml");
-        let text = "workspaces: {default: {pack: .}}\nplugins:\n  a: {path: a.so}\n  b:\n    path: b.so\n    optional: true\n";
-        std::fs::write(&file, text).unwrap();
-        let env = Environment::default();
-        let told = Config::inspect(&file, &env, &Kinds::shipped()).await;
-        let said: Vec<_> = told.iter().map(|d| (d.line, d.warning)).collect();
-        assert_eq!(said, [(Some(3), false), (Some(5), true)], "{told:#?}");
-        assert!(
-            told[0]
-                .to_string()
-                .contains("plugins/a.so cannot be opened")
-        );
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::de;
+use tandem_flow::diagnostic::Severity;
 
 use super::{
     secret::LITERAL,
@@ -63,8 +64,8 @@ pub(super) enum Fault {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Named {
     pub code: &'static str,
-    /// The server may start all the same.
-    pub warning: bool,
+    /// With a warning or a note the server may start all the same.
+    pub severity: Severity,
     pub words: (String, String),
     pub hint: Option<(String, String)>,
 }
@@ -151,8 +152,11 @@ impl Fault {
         }
     }
 
-    pub fn is_warning(&self) -> bool {
-        matches!(self, Self::Named(named) if named.warning)
+    pub fn severity(&self) -> Severity {
+        match self {
+            Self::Named(named) => named.severity,
+            _ => Severity::Error,
+        }
     }
 
     pub fn message(&self) -> (String, String) {

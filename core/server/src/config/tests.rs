@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use super::*;
+use super::{gather::MOST, *};
 
 fn load(text: &str) -> Result<Config, Vec<Diagnostic>> {
     Config::parse(text, "tandem.yaml", &Environment::default())

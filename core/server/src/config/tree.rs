@@ -18,6 +18,8 @@ pub(super) enum Place {
     File { line: u32, column: u32 },
     /// An environment variable.
     Variable(String),
+    /// Another file as a whole, which the configuration leads to.
+    Beside(String),
 }
 
 #[derive(Clone, Debug, Default)]

@@ -20,7 +20,7 @@ const TOLD: usize = 10;
 
 /// The contract of a plugin in a pack's folder; none where the pack has none, or it cannot be read,
 /// which loading the pack tells.
-pub(super) fn contract(pack: &Path, plugin: &str) -> Option<Manifest> {
+pub(crate) fn contract(pack: &Path, plugin: &str) -> Option<Manifest> {
     let path = file(pack, plugin);
     let size = std::fs::metadata(&path).ok()?.len();
     if size > CONTRACT_MAX {
@@ -36,7 +36,7 @@ pub fn file(pack: &Path, plugin: &str) -> PathBuf {
 }
 
 /// The plugins whose contracts a pack keeps, in order.
-pub(super) fn names(pack: &Path) -> Vec<String> {
+pub(crate) fn names(pack: &Path) -> Vec<String> {
     let files = std::fs::read_dir(pack.join("plugins"));
     let mut names: Vec<String> = files
         .into_iter()
@@ -65,9 +65,23 @@ pub fn text(manifest: &Manifest, name: &str) -> serde_json::Result<String> {
 
 /// What a pack was promised and the loaded plugin does not keep.
 pub(super) fn differences(plugin: &str, promised: &Manifest, loaded: &Manifest) -> Vec<Words> {
+    let (then, now) = (&promised.version, &loaded.version);
+    broken(promised, loaded)
+        .into_iter()
+        .map(|what| {
+            words(
+                format!("the pack was checked against {plugin} {then}, loaded is {now}: {}; write its contract again with `tandem plugin inspect {plugin} --write PACK` and check the pack", what.en),
+                format!("业务包按 {plugin} {then} 检查，已加载的是 {now}：{}；请用 `tandem plugin inspect {plugin} --write 业务包` 重写契约并检查业务包", what.zh),
+            )
+        })
+        .collect()
+}
+
+/// What of a contract a plugin does not keep, at most so much that it can be read.
+pub(crate) fn broken(promised: &Manifest, offered: &Manifest) -> Vec<Words> {
     let mut found = Vec::new();
     for (method, spec) in &promised.methods {
-        match loaded.methods.get(method) {
+        match offered.methods.get(method) {
             None => found.push(words(
                 format!("the method `{method}` is gone"),
                 format!("方法 `{method}` 已不存在"),
@@ -80,16 +94,7 @@ pub(super) fn differences(plugin: &str, promised: &Manifest, loaded: &Manifest) 
     if more > 0 {
         found.push(words(format!("and {more} more"), format!("另有 {more} 处")));
     }
-    let (then, now) = (&promised.version, &loaded.version);
     found
-        .into_iter()
-        .map(|what| {
-            words(
-                format!("the pack was checked against {plugin} {then}, loaded is {now}: {}; write its contract again with `tandem plugin inspect {plugin} --write PACK` and check the pack", what.en),
-                format!("业务包按 {plugin} {then} 检查，已加载的是 {now}：{}；请用 `tandem plugin inspect {plugin} --write 业务包` 重写契约并检查业务包", what.zh),
-            )
-        })
-        .collect()
 }
 
 fn changes(method: &str, promised: &MethodSpec, now: &MethodSpec) -> Vec<Words> {
