@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tandem_domain::{
     Timestamp, WorkspaceId,
-    reading::{Trainer, Understanding},
+    reading::{Trainer, TrainingSet, Understanding},
     store::{Commit, PackRow, Store, StoreError, Write},
 };
 use tandem_flow::{model::Pack, step::Packs};
@@ -122,6 +122,21 @@ impl PackSet {
         Ok(())
     }
 
+    /// Learns the active version anew, where what packs are trained with has become another. Not to
+    /// be called while a [`swap`](Self::swap) is under way.
+    pub async fn retrain(&self) {
+        let old = self.view().current.clone();
+        let set = old.pack.training_set();
+        let model = learn(self.trainer.clone(), set, Some(old.model.clone())).await;
+        let _swapping = self.lock();
+        let view = self.view();
+        let pack = old.pack.clone();
+        self.view.store(Arc::new(View {
+            current: Arc::new(Version { pack, model }),
+            pinned: view.pinned.clone(),
+        }));
+    }
+
     /// Brings back the versions that a lane's frames are pinned to, after a restart.
     ///
     /// # Errors
@@ -179,21 +194,27 @@ async fn keep(store: &dyn Store, workspace: &WorkspaceId, pack: &Pack) -> Result
     Ok(())
 }
 
-/// Trains off the async workers: a large pack takes seconds.
 async fn train(
     trainer: Arc<dyn Trainer>,
     pack: Pack,
     before: Option<Arc<dyn Understanding>>,
 ) -> Version {
-    let set = pack.training_set();
-    let model = tokio::task::spawn_blocking(move || match before {
-        Some(before) => trainer.retrain(&set, &*before),
-        None => trainer.train(&set),
-    })
-    .await
-    .expect("training a model does not panic");
+    let model = learn(trainer, pack.training_set(), before).await;
     Version {
         pack: Arc::new(pack),
         model,
     }
+}
+
+/// Trains off the async workers: a large pack takes seconds.
+async fn learn(
+    trainer: Arc<dyn Trainer>,
+    set: TrainingSet,
+    before: Option<Arc<dyn Understanding>>,
+) -> Arc<dyn Understanding> {
+    let learned = tokio::task::spawn_blocking(move || match before {
+        Some(before) => trainer.retrain(&set, &*before),
+        None => trainer.train(&set),
+    });
+    learned.await.expect("training a model does not panic")
 }

@@ -13,14 +13,15 @@ use tandem_bus::LocalBus;
 use tandem_channel_kit::{Account, Channel, Kind, Stop};
 use tandem_channel_script::{House, Script, kind::Opened};
 use tandem_channel_web::WebChannel;
-use tandem_domain::{AccountId, Timestamp, WorkspaceId, reading::Trainer, store::Store};
+use tandem_domain::{AccountId, Timestamp, WorkspaceId, store::Store};
 use tandem_engine::{
     Engine, Parts, Site,
     actions::{Runner, Tools, http::Web},
     files::Files,
     packs::PackSet,
 };
-use tandem_flow::diagnostic::Diagnostic;
+use tandem_flow::{diagnostic::Diagnostic, model::Pack};
+use tokio::sync::watch;
 
 use crate::{
     accounts::{Accounts, Source},
@@ -52,6 +53,8 @@ pub struct App {
     reloads: Arc<Reloaders>,
     scripts: Opened,
     plugins: Arc<PluginSet>,
+    /// Changes when packs have to be trained anew.
+    relearn: Option<watch::Receiver<u32>>,
     remember: Duration,
     bounds: Bounds,
     stop: Stop,
@@ -91,21 +94,32 @@ impl App {
         let stop = Stop::new();
 
         let transport = tandem_net::Transport::system().context("no HTTP client can be made")?;
-        let trainer = crate::embedding::trainer(config, environment, &transport).await?;
+
+        let mut read = Vec::new();
+        for (name, workspace) in &config.workspaces {
+            read.push((WorkspaceId::new(name), read_pack(&workspace.pack).await?));
+        }
+        // Packs are trained with a plugin where that is the embedding model.
+        let services = Arc::new(PluginServices::new(store.clone()));
+        let plugins = PluginSet::open(config, environment, services).await?;
+        let embedder = config.understanding.embedder.as_ref();
+        let embedder = embedder.and_then(|embedder| embedder.plugin.as_deref());
+        let relearn = embedder.and_then(|plugin| plugins.reloads(plugin));
+        let trainer = crate::embedding::trainer(config, environment, &transport, &plugins).await?;
 
         let mut sites = Vec::new();
         let mut packs = HashMap::new();
-        for (name, workspace) in &config.workspaces {
-            let id = WorkspaceId::new(name);
-            let set = open_pack(&id, &workspace.pack, store.clone(), trainer.clone()).await?;
+        for (id, pack) in read {
+            let set = PackSet::open(id.clone(), store.clone(), trainer.clone(), pack).await;
+            let set =
+                set.with_context(|| format!("the pack of the workspace `{id}` cannot be opened"))?;
+            let set = Arc::new(set);
             packs.insert(id.clone(), set.clone());
             sites.push(Site {
                 workspace: id,
                 packs: set,
             });
         }
-        let services = Arc::new(PluginServices::new(store.clone()));
-        let plugins = PluginSet::open(config, environment, services).await?;
         let reloads = config.workspaces.iter().filter_map(|(name, workspace)| {
             let id = WorkspaceId::new(name);
             let set = packs.get(&id)?.clone();
@@ -209,6 +223,7 @@ impl App {
             reloads,
             scripts,
             plugins,
+            relearn,
             remember: config.limits.remember.0,
             bounds: Bounds {
                 idle: config.server.idle_timeout.0,
@@ -241,6 +256,16 @@ impl App {
                 let folder = reloader.folder().to_path_buf();
                 if let Err(error) = reloader.watch(stop).await {
                     tracing::warn!(folder = %folder.display(), %error, "The pack's folder cannot be watched; reload it over the API.");
+                }
+            });
+        }
+        if let Some(mut relearn) = self.relearn {
+            let (reloads, stop) = (self.reloads.clone(), self.stop.child());
+            tokio::spawn(async move {
+                while let Some(Ok(())) = stop.or(relearn.changed()).await {
+                    for reloader in reloads.packs.values() {
+                        reloader.retrain().await;
+                    }
                 }
             });
         }
@@ -341,25 +366,16 @@ fn watch_scripts(scripts: Vec<Arc<Script>>, stop: &Stop) {
     }
 }
 
-async fn open_pack(
-    workspace: &WorkspaceId,
-    folder: &Path,
-    store: Arc<dyn Store>,
-    trainer: Arc<dyn Trainer>,
-) -> anyhow::Result<Arc<PackSet>> {
+async fn read_pack(folder: &Path) -> anyhow::Result<Pack> {
     let path = folder.to_path_buf();
     let loaded = tokio::task::spawn_blocking(move || tandem_flow::load::load_dir(&path))
         .await
         .context("the loader failed")?;
-    let Some(pack) = loaded.pack else {
-        return Err(BadPack {
+    loaded.pack.ok_or_else(|| {
+        let bad = BadPack {
             folder: folder.to_path_buf(),
             diagnostics: loaded.diagnostics,
-        }
-        .into());
-    };
-    let set = PackSet::open(workspace.clone(), store, trainer, pack)
-        .await
-        .with_context(|| format!("the pack in {} cannot be opened", folder.display()))?;
-    Ok(Arc::new(set))
+        };
+        bad.into()
+    })
 }

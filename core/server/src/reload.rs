@@ -62,6 +62,12 @@ impl Reloader {
             .clone()
     }
 
+    /// Learns the live version anew: what packs are trained with is another.
+    pub async fn retrain(&self) {
+        let _busy = self.busy.lock().await;
+        self.packs.retrain().await;
+    }
+
     /// Reads the folder and swaps the pack in if it has no errors.
     pub async fn reload(&self) -> Reload {
         let _busy = self.busy.lock().await;

@@ -71,5 +71,5 @@ pub use said::Said;
 pub use services::{NoServices, ServiceError, Services};
 pub use tandem_plugin_sdk::{
     Error,
-    wire::{Kind, Manifest, Meta, MethodSpec, manifest},
+    wire::{Embed, Embedded, Kind, Manifest, Meta, MethodSpec, manifest},
 };

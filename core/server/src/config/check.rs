@@ -132,6 +132,12 @@ pub(super) fn sense(config: &Config, tree: &Node, kinds: &Kinds) -> Vec<Problem>
     if let Some((path, en, zh)) = config.understanding.objection() {
         found.say(path, en, zh);
     }
+    let embedder = config.understanding.embedder.as_ref();
+    if let Some(plugin) = embedder.and_then(|embedder| embedder.plugin.as_deref()) {
+        let path = ["understanding", "embedder", "plugin"];
+        let kind = (Kind::Embedder, "an embedder", "嵌入模型");
+        found.plugin(&path, config, plugin, kind);
+    }
     found.problems
 }
 
@@ -186,24 +192,8 @@ fn plugin(name: &str, other: &Other, config: &Config, found: &mut Found<'_>) {
             "渠道要么由 `file` 描述，要么由 `plugin` 提供",
         );
     }
-    let Some(settings) = config.plugins.get(plugin) else {
-        let known: Vec<&str> = config.plugins.keys().map(String::as_str).collect();
-        let known = known.join(", ");
-        found.say(
-            &path,
-            &format!("there is no such plugin; declared under `plugins` are: {known}"),
-            &format!("没有这个插件；`plugins` 中已声明：{known}"),
-        );
-        return;
-    };
-    let allowed = settings.kinds.as_ref();
-    if allowed.is_some_and(|kinds| !kinds.contains(&Kind::Channel)) {
-        found.say(
-            &path,
-            "the `kinds` of this plugin do not allow it to be a channel",
-            "该插件的 `kinds` 不允许它作为渠道",
-        );
-    }
+    let kind = (Kind::Channel, "a channel", "渠道");
+    found.plugin(&path, config, plugin, kind);
 }
 
 /// Whether a text is where a site or a service begins: nothing behind its path, nobody's name in it.
@@ -359,6 +349,34 @@ impl Found<'_> {
                 path,
                 "a name has 1 to 64 lower-case letters, digits, hyphens or underscores",
                 "名称由 1 至 64 个小写字母、数字、连字符或下划线组成",
+            );
+        }
+    }
+
+    /// A plugin that is to be this.
+    fn plugin(
+        &mut self,
+        path: &[&str],
+        config: &Config,
+        plugin: &str,
+        (kind, en, zh): (Kind, &str, &str),
+    ) {
+        let Some(settings) = config.plugins.get(plugin) else {
+            let known: Vec<&str> = config.plugins.keys().map(String::as_str).collect();
+            let known = known.join(", ");
+            self.say(
+                path,
+                &format!("there is no such plugin; declared under `plugins` are: {known}"),
+                &format!("没有这个插件；`plugins` 中已声明：{known}"),
+            );
+            return;
+        };
+        let allowed = settings.kinds.as_ref();
+        if allowed.is_some_and(|kinds| !kinds.contains(&kind)) {
+            self.say(
+                path,
+                &format!("the `kinds` of this plugin do not allow it to be {en}"),
+                &format!("该插件的 `kinds` 不允许它作为{zh}"),
             );
         }
     }

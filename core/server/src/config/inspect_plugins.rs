@@ -62,6 +62,7 @@ pub(super) async fn plugins(
                     found.extend(settings_of(&manifest, &host, &absent, tree));
                 }
                 found.extend(accounts_of(&manifest, &host, config, tree));
+                found.extend(embedder_of(name, &manifest, config, tree));
                 found.extend(promises_of(name, &manifest, &packs, file));
             }
             Err(refusal) => {
@@ -170,6 +171,22 @@ fn accounts_of(
         }
     }
     found
+}
+
+/// What is wrong where this plugin is to be the embedding model.
+fn embedder_of(name: &str, manifest: &Manifest, config: &Config, tree: &Node) -> Option<Problem> {
+    let embedder = config.understanding.embedder.as_ref()?;
+    if embedder.plugin.as_deref() != Some(name) || manifest.offers(Kind::Embedder) {
+        return None;
+    }
+    let kinds: Vec<&str> = manifest.kinds.keys().map(String::as_str).collect();
+    let kinds = kinds.join(", ");
+    let path = ["understanding", "embedder", "plugin"].map(str::to_owned);
+    let fault = Fault::Value {
+        en: format!("the plugin `{name}` is no embedder; its kinds are: {kinds}"),
+        zh: format!("插件 `{name}` 不提供嵌入模型；它的种类为：{kinds}"),
+    };
+    Some(Problem::at(fault, tree.place_of(&path), path.to_vec()))
 }
 
 /// What packs were promised by their contracts and this plugin does not keep, as a start would warn.
@@ -390,6 +407,56 @@ for line in sys.stdin:
             "{}",
             zh(0)
         );
+    }
+
+    #[tokio::test]
+    async fn a_plugin_that_is_to_embed_and_does_not_is_told_where_it_is_named() {
+        let settings = |plugin: &str, kinds: &str| {
+            format!(
+                "    config: {{greeting: Hello}}\n{kinds}understanding:\n  embedder:\n    plugin: {plugin}\n"
+            )
+        };
+        let Some(told) = inspected(&settings("greeter", "")).await else {
+            return;
+        };
+        let said: Vec<_> = told.iter().map(|d| (d.setting.as_str(), d.line)).collect();
+        assert_eq!(
+            said,
+            [("understanding.embedder.plugin", Some(8))],
+            "{told:#?}"
+        );
+        let text = told[0].to_string();
+        assert!(
+            text.contains("the plugin `greeter` is no embedder; its kinds are: action"),
+            "{text}"
+        );
+        let zh = told[0].render(&tandem_domain::Locale::new("zh"));
+        assert!(
+            zh.contains("插件 `greeter` 不提供嵌入模型；它的种类为：action"),
+            "{zh}"
+        );
+        let told = inspected(&settings("greter", "")).await.unwrap();
+        let text = told[0].to_string();
+        assert!(
+            text.contains("there is no such plugin; declared under `plugins` are: greeter"),
+            "{text}"
+        );
+        assert_eq!((told.len(), told[0].line), (1, Some(8)));
+        let told = inspected(&settings("greeter", "    kinds: [action]\n"))
+            .await
+            .unwrap();
+        let text = told[0].to_string();
+        assert!(
+            text.contains("the `kinds` of this plugin do not allow it to be an embedder"),
+            "{text}"
+        );
+        for both in [
+            "    model_dir: m\n",
+            "    endpoint: {url: https://a.example, model: m}\n",
+        ] {
+            let told = inspected(&(settings("greeter", "") + both)).await.unwrap();
+            assert_eq!(told[0].setting, "understanding.embedder", "{told:#?}");
+        }
     }
 
     #[tokio::test]

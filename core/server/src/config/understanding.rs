@@ -14,7 +14,7 @@ pub struct Understanding {
     pub embedder: Option<Embedder>,
 }
 
-/// Either a model in a folder or a service.
+/// A model in a folder, a service, or a plugin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Embedder {
@@ -22,6 +22,8 @@ pub struct Embedder {
     /// out; run in this process.
     pub model_dir: Option<PathBuf>,
     pub endpoint: Option<Endpoint>,
+    /// The name of a plugin that is an embedder.
+    pub plugin: Option<String>,
     /// Texts whose vectors are kept in memory.
     #[schemars(range(min = 1))]
     pub cache: usize,
@@ -49,6 +51,7 @@ impl Default for Embedder {
         Self {
             model_dir: None,
             endpoint: None,
+            plugin: None,
             cache: 20_000,
         }
     }
@@ -64,11 +67,16 @@ impl Understanding {
         &self,
     ) -> Option<(&'static [&'static str], &'static str, &'static str)> {
         let embedder = self.embedder.as_ref()?;
-        if embedder.model_dir.is_some() == embedder.endpoint.is_some() {
+        let sources = [
+            embedder.model_dir.is_some(),
+            embedder.endpoint.is_some(),
+            embedder.plugin.is_some(),
+        ];
+        if sources.into_iter().filter(|is| *is).count() != 1 {
             return Some((
                 &["understanding", "embedder"],
-                "an embedder has either `model_dir` or `endpoint`",
-                "嵌入模型须有 `model_dir` 或 `endpoint` 之一",
+                "an embedder has one of `model_dir`, `endpoint` and `plugin`",
+                "嵌入模型须有 `model_dir`、`endpoint`、`plugin` 中的一项",
             ));
         }
         if embedder.cache == 0 {

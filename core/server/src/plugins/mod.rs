@@ -34,6 +34,7 @@ use tandem_plugin_host::{
     HostConfig, Kind, Limits, Manifest, Plugin, PluginConfig, PluginKind, Plugins, Probe, Refusal,
     Retired, Said,
 };
+use tokio::sync::watch;
 
 pub use look::Looks;
 pub use private::Private;
@@ -110,6 +111,8 @@ struct Entry {
     channel: bool,
     /// One reload at a time.
     busy: tokio::sync::Mutex<()>,
+    /// How many times it was loaded anew.
+    reloads: watch::Sender<u32>,
 }
 
 #[derive(Default)]
@@ -222,6 +225,7 @@ impl PluginSet {
                     .any(|other| other.plugin.as_deref() == Some(name)),
                 state: Mutex::default(),
                 busy: tokio::sync::Mutex::default(),
+                reloads: watch::Sender::default(),
             };
             (name.clone(), entry)
         });
@@ -240,6 +244,18 @@ impl PluginSet {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Plugin>> {
         self.host.get(name)
+    }
+
+    /// How a plugin is configured: secrets are named by where they are kept.
+    #[must_use]
+    pub fn settings(&self, name: &str) -> Option<&PluginSettings> {
+        Some(&self.entries.get(name)?.settings)
+    }
+
+    /// Changes each time that a plugin was loaded anew, for whoever holds on to what it said.
+    #[must_use]
+    pub fn reloads(&self, name: &str) -> Option<watch::Receiver<u32>> {
+        Some(self.entries.get(name)?.reloads.subscribe())
     }
 
     /// The host, for whoever loads more of what is configured here.

@@ -59,6 +59,9 @@ impl PluginSet {
                 let left = matches!(retired, Some(Retired::Leaked(_)));
                 tracing::info!(plugin, left_behind = left, "The plugin is live as saved.");
                 self.compare();
+                entry
+                    .reloads
+                    .send_modify(|times| *times = times.wrapping_add(1));
                 Ok(())
             }
             Err(why) => {

@@ -127,8 +127,10 @@ impl EmbeddingTrainer {
             let asked: Vec<&str> = chunk.iter().map(|(_, text)| *text).collect();
             rows.extend(self.embedder.embed(&asked)?);
         }
-        if rows.len() != texts.len() {
-            return Err(EmbedError::Answer("not one vector a text".to_owned()));
+        let even = rows.windows(2).all(|pair| pair[0].len() == pair[1].len());
+        if rows.len() != texts.len() || !even {
+            let odd = "not one vector a text, all of one length";
+            return Err(EmbedError::Answer(odd.to_owned()));
         }
         let mut knowledge = base.knowledge().clone();
         knowledge.embed(&*self.embedder)?;
@@ -279,7 +281,13 @@ impl Lifted {
         if text.trim().is_empty() || !self.scripts.understands(text) {
             return None;
         }
-        let vector = self.embedder.embed(&[text]);
+        let vector = self.embedder.embed(&[text]).and_then(|rows| {
+            let numbers = self.phrases.first().map_or(0, |(_, _, row)| row.len());
+            match rows.into_iter().next() {
+                Some(row) if numbers == 0 || row.len() == numbers => Ok(row),
+                _ => Err(EmbedError::Answer("no vector of this length".to_owned())),
+            }
+        });
         let fine = vector.is_ok();
         if self.fine.swap(fine, Ordering::Relaxed) != fine {
             match &vector {
@@ -292,7 +300,7 @@ impl Lifted {
                 }
             }
         }
-        vector.ok()?.pop()
+        vector.ok()
     }
 
     fn lift(&self, reading: Reading, text: &str) -> Reading {
@@ -378,15 +386,37 @@ impl Lifted {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Mutex, atomic::AtomicUsize};
 
     use tandem_domain::reading::Example;
 
     use super::*;
 
-    /// Knows three topics by a word of each, in two languages; can be told to fail.
-    #[derive(Default)]
-    struct Topics(Mutex<Option<EmbedError>>);
+    /// Knows three topics by a word of each; can be told to fail, and how long its vectors are.
+    struct Topics(Mutex<Option<EmbedError>>, AtomicUsize);
+
+    impl Default for Topics {
+        fn default() -> Self {
+            Self(Mutex::default(), AtomicUsize::new(4))
+        }
+    }
+
+    /// Gives each text a vector of another length.
+    struct Uneven;
+
+    impl Embedder for Uneven {
+        fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+            Ok((1..=texts.len()).map(|length| vec![1.0; length]).collect())
+        }
+
+        fn dimensions(&self) -> usize {
+            0
+        }
+
+        fn name(&self) -> &str {
+            "uneven"
+        }
+    }
 
     impl Embedder for Topics {
         fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
@@ -399,7 +429,7 @@ mod tests {
                 ["lamp", "light"],
             ];
             let of = |text: &&str| {
-                let mut row = vec![0.1; 4];
+                let mut row = vec![0.1; self.1.load(Ordering::Relaxed)];
                 for (number, words) in row.iter_mut().zip(topics) {
                     *number += words.iter().filter(|w| text.contains(*w)).count() as f32;
                 }
@@ -472,7 +502,15 @@ mod tests {
         for text in ["where is the parcel", "any news of the shipment", "", "👍"] {
             assert_eq!(model.read(text, &locale), alone.read(text, &locale));
         }
+        // A vector of another length says nothing of these phrases.
+        *topics.0.lock().unwrap() = None;
+        topics.1.store(3, Ordering::Relaxed);
+        let text = "any news of the shipment";
+        assert_eq!(model.read(text, &locale), alone.read(text, &locale));
+        let mixed = EmbeddingTrainer::new(Arc::new(Uneven));
+        assert!(matches!(mixed.lifted(&set()), Err(EmbedError::Answer(_))));
         // And where there never was one.
+        *topics.0.lock().unwrap() = Some(EmbedError::Busy);
         let model = EmbeddingTrainer::new(topics).train(&set());
         assert_eq!(model.read("refund", &locale), alone.read("refund", &locale));
     }

@@ -1,126 +1,18 @@
-//! The embedding model an operator adds: opened or called as configured, kept between runs, and
-//! left out with a line in the log when it cannot be had.
+//! A model behind an address.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use serde::Deserialize;
 use serde_json::json;
-use tandem_domain::{
-    embedder::{EmbedError, Embedder},
-    reading::Trainer,
-};
+use tandem_domain::embedder::{EmbedError, Embedder};
 use tandem_net::{Body, Client, Method, Policy, Request, Transport};
-use tandem_understanding::{
-    PhraseTrainer,
-    embedding::{Cached, EmbeddingTrainer},
-};
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    time::Instant,
-};
+use tokio::{runtime::Handle, time::Instant};
 
-use crate::config::{Config, Environment, understanding::Endpoint, wire::WireError};
+use super::{BATCH, short, waits_for_itself};
+use crate::config::understanding::Endpoint;
 
-/// Texts of one call to a service.
-const BATCH: usize = 64;
 /// Bytes of an answer: 64 vectors of 4,096 numbers are 6 MB as text.
 const MAX_ANSWER: usize = 16 << 20;
-/// Characters of a text that are sent.
-const MAX_CHARS: usize = 4_000;
-
-/// What packs are trained with: an embedder where one is configured and can be had.
-///
-/// # Errors
-/// When a service's key is not where the configuration says.
-pub async fn trainer(
-    config: &Config,
-    environment: &Environment,
-    transport: &Transport,
-) -> Result<Arc<dyn Trainer>, WireError> {
-    let Some(wanted) = &config.understanding.embedder else {
-        return Ok(Arc::new(PhraseTrainer));
-    };
-    let opened = match (&wanted.endpoint, &wanted.model_dir) {
-        (Some(endpoint), _) => {
-            let key = config.embedder_key(environment)?;
-            Service::new(endpoint, key, transport).map(|s| Arc::new(s) as Arc<dyn Embedder>)
-        }
-        (None, Some(folder)) => open(folder.clone()).await,
-        (None, None) => return Ok(Arc::new(PhraseTrainer)),
-    };
-    let embedder = match opened {
-        Ok(embedder) => embedder,
-        Err(error) => {
-            tracing::error!(%error, "Messages are understood by their words alone.");
-            return Ok(Arc::new(PhraseTrainer));
-        }
-    };
-    let cached = Arc::new(Cached::new(embedder, wanted.cache));
-    let kept = config.data_dir.join("embeddings.bin");
-    if let Ok(bytes) = tokio::fs::read(&kept).await {
-        let texts = cached.restore(&bytes);
-        tracing::info!(texts, "Vectors of an earlier run are at hand.");
-    }
-    let keeper = cached.clone();
-    let trainer = EmbeddingTrainer::new(Arc::new(OffWorker(cached))).after(move || {
-        if let Err(error) = keep(&kept, &keeper.to_bytes()) {
-            tracing::warn!(%error, file = %kept.display(), "The vectors could not be kept; they are made again at the next start.");
-        }
-    });
-    Ok(Arc::new(trainer))
-}
-
-#[cfg(feature = "embedding")]
-async fn open(folder: PathBuf) -> Result<Arc<dyn Embedder>, EmbedError> {
-    let opening =
-        tokio::task::spawn_blocking(move || tandem_understanding::embedding::Local::open(&folder));
-    let opened = opening
-        .await
-        .map_err(|error| EmbedError::Broken(error.to_string()))?;
-    opened.map(|model| Arc::new(model) as Arc<dyn Embedder>)
-}
-
-#[cfg(not(feature = "embedding"))]
-async fn open(folder: PathBuf) -> Result<Arc<dyn Embedder>, EmbedError> {
-    Err(EmbedError::Broken(format!(
-        "{}: this program was built without models of its own",
-        folder.display()
-    )))
-}
-
-/// Written beside and moved over, so that a crash leaves the old or the new file.
-fn keep(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = file.with_extension("new");
-    std::fs::write(&beside, bytes)?;
-    std::fs::rename(beside, file)
-}
-
-/// Tells tokio before its worker is held up by a model or a service.
-struct OffWorker(Arc<dyn Embedder>);
-
-impl Embedder for OffWorker {
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let shared = Handle::try_current()
-            .is_ok_and(|handle| handle.runtime_flavor() != RuntimeFlavor::CurrentThread);
-        if shared {
-            tokio::task::block_in_place(|| self.0.embed(texts))
-        } else {
-            self.0.embed(texts)
-        }
-    }
-
-    fn dimensions(&self) -> usize {
-        self.0.dimensions()
-    }
-
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-}
 
 /// A service that speaks OpenAI's embeddings: `POST {url}/embeddings {model, input: […]}`.
 pub struct Service {
@@ -233,10 +125,7 @@ impl Service {
 
 impl Embedder for Service {
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        // A worker of a runtime with one thread would wait for itself.
-        let alone = Handle::try_current()
-            .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
-        if alone {
+        if waits_for_itself() {
             return Err(EmbedError::Unavailable(
                 "no thread may wait for it here".to_owned(),
             ));
@@ -257,14 +146,9 @@ impl Embedder for Service {
     }
 }
 
-fn short(text: &str) -> &str {
-    let end = text.char_indices().nth(MAX_CHARS);
-    end.map_or(text, |(at, _)| &text[..at])
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Arc, Mutex};
 
     use axum::{
         Json, Router,
@@ -274,7 +158,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::config::Span;
+    use crate::{config::Span, embedding::OffWorker};
 
     /// Answers with the length of each text, in turned order, to who has the key.
     async fn service(status: StatusCode, asked: Arc<Mutex<Vec<Value>>>) -> String {
