@@ -247,8 +247,7 @@ mod tests {
             let rows = kept.embed(&["a", "b"]).unwrap();
             assert!(rows.iter().all(|row| row.len() == numbers));
             kept.keep();
-            let asked = model.asked.lock().unwrap().clone();
-            asked
+            std::mem::take(&mut *model.asked.lock().unwrap())
         };
         assert_eq!(run(2), ["a", "b"]);
         assert_eq!(run(2), ["?"]);

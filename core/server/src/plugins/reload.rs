@@ -54,14 +54,20 @@ impl PluginSet {
             return Ok(());
         };
         let _busy = entry.busy.lock().await;
-        match self.load(plugin, entry).await {
+        let loads = || self.get(plugin).map(|plugin| plugin.loads());
+        let before = loads();
+        let loaded = self.load(plugin, entry).await;
+        // Also where one of its accounts was refused after it.
+        if loads() != before {
+            entry
+                .reloads
+                .send_modify(|times| *times = times.wrapping_add(1));
+        }
+        match loaded {
             Ok(retired) => {
                 let left = matches!(retired, Some(Retired::Leaked(_)));
                 tracing::info!(plugin, left_behind = left, "The plugin is live as saved.");
                 self.compare();
-                entry
-                    .reloads
-                    .send_modify(|times| *times = times.wrapping_add(1));
                 Ok(())
             }
             Err(why) => {
