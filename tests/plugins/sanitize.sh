@@ -29,7 +29,7 @@ miri() {
   # The conformance suite waits on real time, which the interpreter makes long.
   cargo "+$nightly" miri test -p tandem-plugin-sdk --features testkit --lib --test plugin -- \
     --skip the_suite
-  cargo "+$nightly" miri test $host --lib -- gate:: promise:: threads:: cost:: line::
+  cargo "+$nightly" miri test $host --lib -- gate:: promise:: threads:: line::
   cargo "+$nightly" miri test $host --test nonblocking one_that_asks_the_host
 }
 

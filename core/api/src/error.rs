@@ -63,6 +63,9 @@ pub enum ApiError {
     AccountRefused(String),
     #[error("too many {0} at the same time")]
     TooMany(&'static str),
+    /// Not there yet, and nobody's fault.
+    #[error("{0} is on its way; ask again")]
+    Pending(&'static str),
     #[error("the server cannot do this right now")]
     Unavailable(String),
     #[error("the server has no room left")]
@@ -119,7 +122,7 @@ impl ApiError {
             Self::Illegal(_) | Self::Superseded(_) | Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Precondition => StatusCode::PRECONDITION_FAILED,
             Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Pending(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Full(_) => StatusCode::INSUFFICIENT_STORAGE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -146,6 +149,7 @@ impl ApiError {
             Self::PluginRefused(_) => "plugin_refused",
             Self::AccountRefused(_) => "account_refused",
             Self::TooMany(_) => "too_many",
+            Self::Pending(_) => "pending",
             Self::Unavailable(_) => "unavailable",
             Self::Full(_) => "full",
             Self::Timeout => "timeout",
@@ -193,7 +197,7 @@ impl ApiError {
             Self::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Unavailable(_) | Self::Full(_) | Self::TooMany(_) => {
+            Self::Pending(_) | Self::Unavailable(_) | Self::Full(_) | Self::TooMany(_) => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER);
             }
             _ => {}

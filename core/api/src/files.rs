@@ -30,7 +30,7 @@ pub(crate) async fn download(
         let fetch = state.store().fetch(workspace, id).await?;
         let fetch = fetch.ok_or(ApiError::NotFound("file"))?;
         return Err(match fetch.due_at {
-            Some(_) => ApiError::Unavailable("the file is on its way from the platform".into()),
+            Some(_) => ApiError::Pending("the file"),
             None => ApiError::Gone("the platform did not give us this file"),
         });
     };

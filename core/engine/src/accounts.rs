@@ -161,7 +161,7 @@ impl Connected {
         let (account, channel) = (&self.account.id, &self.account.channel);
         tracing::error!(
             %account, channel, why,
-            "The platform refuses this account's credential, and its messages wait. Renew the credential at the platform, put it where the configuration says, and restart the server; or, where only the platform was at fault, resume the account over the API."
+            "The platform refuses this account's credential, and its messages wait. Renew the credential at the platform and put it where the configuration says: in a file it is seen within seconds, in an environment variable when the server starts. Where only the platform was at fault, resume the account over the API."
         );
     }
 
@@ -284,7 +284,7 @@ impl Engine {
                     continue;
                 }
                 Ok(Err(ChannelError::Config(why))) => {
-                    tracing::error!(%account, why, "A channel cannot work as it is configured and has stopped; mend the configuration and restart the server.");
+                    tracing::error!(%account, why, "A channel cannot work as it is configured and has stopped; mend the configuration, which is seen within seconds.");
                     connected.receives(Health::Broken(why));
                     connected.show_up(false);
                     if stop.or(connected.resumed.notified()).await.is_none() {
