@@ -24,13 +24,16 @@ use tandem_tests::{
 
 const TANDEM: &str = env!("CARGO_BIN_EXE_tandem-under-test");
 const SECRET: &str = "the site signs with this";
+/// What the shop asks for, and its carrier.
+const TOKEN: &str = "opens the shop";
 const TEST: &str = "the demo with the example plugins";
 
 async fn shop() -> String {
     let db = ShopDb::open(None, Seed::Demo).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api", listener.local_addr().unwrap());
-    tokio::spawn(shop::serve(listener, db, None, std::future::pending()));
+    let token = Some(TOKEN.to_owned());
+    tokio::spawn(shop::serve(listener, db, token, std::future::pending()));
     url
 }
 
@@ -102,7 +105,7 @@ async fn the_demo_works_with_all_examples_and_they_are_reloaded_under_traffic() 
     let setup = Setup {
         environment: vec![
             ("SHOP_URL".to_owned(), shop.clone()),
-            ("SHOP_TOKEN".to_owned(), "any".to_owned()),
+            ("SHOP_TOKEN".to_owned(), TOKEN.to_owned()),
             ("IDENTITY_SECRET".to_owned(), SECRET.to_owned()),
         ],
         config: json!({

@@ -128,7 +128,9 @@ async fn serve(
     if config.demo.enabled {
         let opened = bind(common, config.demo.shop_listen.0).await?;
         let url = format!("http://{}", opened.local_addr()?);
-        let secret = demo_secret();
+        // One that is set lets others in as well, as a chat in the terminal.
+        let secret = environment.get("SHOP_TOKEN").map(str::to_owned);
+        let secret = secret.unwrap_or_else(demo_secret);
         environment = environment
             .with("SHOP_URL", &format!("{url}/api"))
             .with("SHOP_TOKEN", &secret);
