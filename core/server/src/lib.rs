@@ -24,3 +24,18 @@ pub mod shop;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[cfg(test)]
+mod tests {
+    /// Whether there is Python. Where there is none the test says so and returns; with
+    /// `TANDEM_REQUIRE_ALL` set it fails instead.
+    pub fn python() -> bool {
+        let found = std::process::Command::new("python3").arg("-V").output();
+        if found.is_err() {
+            let required = std::env::var_os("TANDEM_REQUIRE_ALL").is_some();
+            assert!(!required, "there is no `python3` here");
+            eprintln!("SKIPPED: there is no `python3` here");
+        }
+        found.is_ok()
+    }
+}

@@ -18,7 +18,8 @@ const CUSTOMERS: usize = 12;
 /// What each of them says.
 const NUMBERS: usize = 6;
 
-const COUNTING: &[(&str, &str)] = &[
+/// A pack that says every number again, in order.
+pub const COUNTING: &[(&str, &str)] = &[
     (
         "pack.yaml",
         "name: counting\nlocales: [en]\ntime_zone: UTC\ndefault_skill: general\n",

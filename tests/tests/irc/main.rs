@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tandem_server::shop::{self, Seed, ShopDb};
 use tandem_tests::{
     command::{self, out},
+    far::scenarios::COUNTING,
     libraries, packs, root,
     server::{Server, Setup},
 };
@@ -105,39 +106,6 @@ async fn customers_on_irc_are_answered_in_both_languages_over_restarts_of_both_s
         .await;
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
-
-const COUNTING: &[(&str, &str)] = &[
-    (
-        "pack.yaml",
-        "name: counting\nlocales: [en]\ntime_zone: UTC\ndefault_skill: general\n",
-    ),
-    ("desk.yaml", "skills: [general]\n"),
-    (
-        "main.flow.yaml",
-        r"
-version: 1
-slots:
-  n: {type: integer}
-flows:
-  count:
-    title: counting
-    start_when: {phrases: [start counting]}
-    steps:
-      - id: next
-        collect: n
-        always_ask: true
-        ask: Next number?
-      - say: Got {{ n }}.
-      - {goto: next, max: 1000000}
-  person:
-    title: a person
-    start_when: {phrases: [a person please]}
-    steps:
-      - say: A colleague reads this.
-      - handoff: general
-",
-    ),
-];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_burst_keeps_its_order_and_a_reload_changes_no_conversation() {

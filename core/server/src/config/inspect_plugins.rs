@@ -300,8 +300,7 @@ mod tests {
         settings: &str,
         contracts: &[(&str, Value)],
     ) -> Option<Vec<Diagnostic>> {
-        let python = std::process::Command::new("python3").arg("-V").output();
-        if python.is_err() {
+        if !crate::tests::python() {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();

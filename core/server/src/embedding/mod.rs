@@ -1,10 +1,11 @@
 //! The embedding model an operator adds: opened or called as configured, kept between runs, and
 //! left out with a line in the log when it cannot be had.
 //!
-//! * [`trainer`] – what packs are trained with; [`Service`] – a model behind an address; `plugin` – one
-//!   that a plugin is.
+//! * [`trainer`] – what packs are trained with;
+//! * `remote` – a model that is asked: behind an address (`service`), or a plugin (`plugin`).
 
 mod plugin;
+mod remote;
 mod service;
 
 use std::{
@@ -23,18 +24,12 @@ use tandem_understanding::{
 };
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-pub use service::Service;
-
 use crate::{
     config::{Config, Environment, wire::WireError},
     plugins::PluginSet,
 };
 use plugin::PluginTrainer;
-
-/// Texts of one call to a service or a plugin.
-const BATCH: usize = 64;
-/// Characters of a text that are sent.
-const MAX_CHARS: usize = 4_000;
+use service::Service;
 
 /// What packs are trained with: an embedder where one is configured and can be had. One that is a
 /// plugin is looked for each time a pack is trained.
@@ -186,17 +181,6 @@ impl Embedder for OffWorker {
     fn name(&self) -> &str {
         self.0.name()
     }
-}
-
-/// Whether whoever waits here for a task would keep the one thread that could do it.
-fn waits_for_itself() -> bool {
-    Handle::try_current()
-        .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread)
-}
-
-fn short(text: &str) -> &str {
-    let end = text.char_indices().nth(MAX_CHARS);
-    end.map_or(text, |(at, _)| &text[..at])
 }
 
 #[cfg(test)]

@@ -6,18 +6,21 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use tandem_domain::{
-    embedder::{EmbedError, Embedder},
+    embedder::EmbedError,
     reading::{Trainer, TrainingSet, Understanding},
 };
 use tandem_plugin_host::{Embed, Embedded, Kind, Meta, Plugin, PluginError};
 use tandem_understanding::{PhraseTrainer, embedding::EmbeddingTrainer};
 use tokio::runtime::Handle;
 
-use super::{BATCH, remembering, short, waits_for_itself};
+use super::{
+    remembering,
+    remote::{Ask, Remote},
+};
 use crate::plugins::PluginSet;
 
 /// The one method of an embedder.
@@ -42,11 +45,11 @@ impl PluginTrainer {
         let embedder = PluginEmbedder::of(&self.plugins, &self.plugin, self.runtime.clone())?;
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((load, trainer)) = &*current
-            && *load == embedder.load
+            && *load == embedder.asked.load
         {
             return Ok(trainer.clone());
         }
-        let load = embedder.load;
+        let load = embedder.asked.load;
         let trainer = remembering(Arc::new(embedder), self.cache, self.file.clone());
         *current = Some((load, trainer.clone()));
         Ok(trainer)
@@ -81,15 +84,11 @@ struct PluginEmbedder {
     plugin: Arc<Plugin>,
     load: u32,
     version: String,
-    name: String,
-    /// Known with the first answer.
-    dimensions: OnceLock<usize>,
-    runtime: Handle,
 }
 
 impl PluginEmbedder {
     /// Calls nothing yet.
-    fn of(plugins: &PluginSet, name: &str, runtime: Handle) -> Result<Self, EmbedError> {
+    fn of(plugins: &PluginSet, name: &str, runtime: Handle) -> Result<Remote<Self>, EmbedError> {
         let loaded = plugins.get(name).and_then(|plugin| {
             // Before the manifest: what is loaded in between is not taken for this load.
             let load = plugin.loads();
@@ -108,14 +107,13 @@ impl PluginEmbedder {
         let config = config.map_or_else(String::new, ToString::to_string);
         let config = blake3::hash(config.as_bytes()).to_hex();
         let version = manifest.version;
-        Ok(Self {
-            name: format!("{name} {version} {}", &config[..8]),
+        let name = format!("{name} {version} {}", &config[..8]);
+        let embedder = Self {
             plugin,
             load,
             version,
-            dimensions: OnceLock::new(),
-            runtime,
-        })
+        };
+        Ok(Remote::new(embedder, name, runtime))
     }
 
     /// That it is this load which answers, and no later one.
@@ -130,10 +128,12 @@ impl PluginEmbedder {
             )),
         }
     }
+}
 
-    async fn call(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
+impl Ask for PluginEmbedder {
+    async fn ask(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let params = Embed {
-            texts: texts.iter().map(|text| short(text).to_owned()).collect(),
+            texts: texts.iter().map(|text| (*text).to_owned()).collect(),
             // Phrases, passages and messages share their vectors.
             purpose: None,
         };
@@ -147,49 +147,7 @@ impl PluginEmbedder {
         self.is_loaded()?;
         let answer = answer.map_err(|error| failed(&error))?;
         let answer: Embedded = serde_json::from_value(answer).map_err(|error| unusable(&error))?;
-        self.checked(answer.vectors, texts.len())
-    }
-
-    /// One vector a text, of numbers, all of the length that all before had.
-    fn checked(&self, rows: Vec<Vec<f32>>, texts: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let length = rows.first().map_or(0, Vec::len);
-        let whole = rows.len() == texts && length > 0;
-        if !whole || rows.iter().any(|row| row.len() != length) {
-            return Err(unusable(&"not one vector a text, all of one length"));
-        }
-        if !rows.iter().flatten().all(|number| number.is_finite()) {
-            return Err(unusable(&"a vector is not made of numbers"));
-        }
-        let known = *self.dimensions.get_or_init(|| length);
-        if length != known {
-            return Err(unusable(&format!(
-                "vectors of {length} numbers, where those before had {known}"
-            )));
-        }
-        Ok(rows)
-    }
-}
-
-impl Embedder for PluginEmbedder {
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        if waits_for_itself() {
-            return Err(EmbedError::Unavailable(
-                "no thread may wait for it here".to_owned(),
-            ));
-        }
-        let mut rows = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(BATCH) {
-            rows.extend(self.runtime.block_on(self.call(batch))?);
-        }
-        Ok(rows)
-    }
-
-    fn dimensions(&self) -> usize {
-        self.dimensions.get().copied().unwrap_or(0)
-    }
-
-    fn name(&self) -> &str {
-        &self.name
+        Ok(answer.vectors)
     }
 }
 
@@ -211,6 +169,8 @@ fn failed(error: &PluginError) -> EmbedError {
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
+
+    use tandem_domain::embedder::Embedder as _;
 
     use super::*;
     use crate::{
@@ -250,10 +210,9 @@ for line in sys.stdin:
 
     /// `None` where there is no Python.
     async fn open(folder: &Path, settings: &str) -> Option<Arc<PluginSet>> {
-        std::process::Command::new("python3")
-            .arg("-V")
-            .output()
-            .ok()?;
+        if !crate::tests::python() {
+            return None;
+        }
         let text = format!(
             "data_dir: {0}/data\nplugin_folders: [{0}]\nplugins: {{lengths: {{command: [python3, lengths.py], config: {settings}}}}}",
             folder.display()
@@ -270,12 +229,12 @@ for line in sys.stdin:
         )
     }
 
-    fn embedder(plugins: &PluginSet) -> Result<PluginEmbedder, EmbedError> {
+    fn embedder(plugins: &PluginSet) -> Result<Remote<PluginEmbedder>, EmbedError> {
         PluginEmbedder::of(plugins, "lengths", Handle::current())
     }
 
     async fn embed(
-        embedder: &Arc<PluginEmbedder>,
+        embedder: &Arc<Remote<PluginEmbedder>>,
         texts: Vec<String>,
     ) -> Result<Vec<Vec<f32>>, EmbedError> {
         let off = OffWorker(embedder.clone());

@@ -1,30 +1,26 @@
 //! A model behind an address.
 
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
-use tandem_domain::embedder::{EmbedError, Embedder};
+use tandem_domain::embedder::EmbedError;
 use tandem_net::{Body, Client, Method, Policy, Request, Transport};
 use tokio::{runtime::Handle, time::Instant};
 
-use super::{BATCH, short, waits_for_itself};
+use super::remote::{Ask, Remote};
 use crate::config::understanding::Endpoint;
 
 /// Bytes of an answer: 64 vectors of 4,096 numbers are 6 MB as text.
 const MAX_ANSWER: usize = 16 << 20;
 
 /// A service that speaks OpenAI's embeddings: `POST {url}/embeddings {model, input: […]}`.
-pub struct Service {
+pub(super) struct Service {
     client: Client,
     url: String,
     model: String,
     key: Option<String>,
-    name: String,
     timeout: Duration,
-    /// Known with the first answer.
-    dimensions: OnceLock<usize>,
-    runtime: Handle,
 }
 
 #[derive(Deserialize)]
@@ -47,7 +43,7 @@ impl Service {
         endpoint: &Endpoint,
         key: Option<String>,
         transport: &Transport,
-    ) -> Result<Self, EmbedError> {
+    ) -> Result<Remote<Self>, EmbedError> {
         let broken = |error: &dyn std::fmt::Display| EmbedError::Broken(error.to_string());
         let url = url::Url::parse(&endpoint.url).map_err(|error| broken(&error))?;
         let host = url.host_str().unwrap_or_default();
@@ -64,23 +60,23 @@ impl Service {
             ..Policy::default()
         };
         let policy = policy.with_hosts([&host]).map_err(|error| broken(&error))?;
-        Ok(Self {
+        let service = Self {
             client: Client::with_transport(policy, transport),
             url: format!("{}/embeddings", endpoint.url.trim_end_matches('/')),
             model: endpoint.model.clone(),
             key,
-            name: format!("{} at {host}", endpoint.model),
             timeout: endpoint.timeout.0,
-            dimensions: OnceLock::new(),
-            runtime: Handle::current(),
-        })
+        };
+        let name = format!("{} at {host}", endpoint.model);
+        Ok(Remote::new(service, name, Handle::current()))
     }
+}
 
-    async fn call(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let input: Vec<&str> = texts.iter().map(|text| short(text)).collect();
+impl Ask for Service {
+    async fn ask(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
         let mut request = Request::new(Method::POST, &self.url);
         request.body =
-            Body::Json(json!({"model": self.model, "input": input, "encoding_format": "float"}));
+            Body::Json(json!({"model": self.model, "input": texts, "encoding_format": "float"}));
         request.idempotent = true;
         if let Some(key) = &self.key {
             let header = request.header("authorization", &format!("Bearer {key}"));
@@ -100,50 +96,19 @@ impl Service {
             .map_err(|error| EmbedError::Answer(error.to_string()))?;
         let answer: Answer = serde_json::from_value(answer)
             .map_err(|error| EmbedError::Answer(error.to_string()))?;
-        self.sorted(answer, texts.len())
-    }
-
-    /// The vectors in the order of the texts, each of the length all have.
-    fn sorted(&self, answer: Answer, texts: usize) -> Result<Vec<Vec<f32>>, EmbedError> {
-        let mut rows: Vec<Option<Vec<f32>>> = vec![None; texts];
-        for (place, row) in answer.data.into_iter().enumerate() {
-            if let Some(slot) = rows.get_mut(row.index.unwrap_or(place)) {
-                *slot = Some(row.embedding);
-            }
-        }
-        let odd = || EmbedError::Answer("not one vector a text, all of one length".to_owned());
-        let rows: Option<Vec<Vec<f32>>> = rows.into_iter().collect();
-        let rows = rows.ok_or_else(odd)?;
-        let length = rows.first().map_or(0, Vec::len);
-        let known = *self.dimensions.get_or_init(|| length);
-        if length == 0 || rows.iter().any(|row| row.len() != known) {
-            return Err(odd());
-        }
-        Ok(rows)
+        Ok(sorted(answer, texts.len()))
     }
 }
 
-impl Embedder for Service {
-    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        if waits_for_itself() {
-            return Err(EmbedError::Unavailable(
-                "no thread may wait for it here".to_owned(),
-            ));
+/// The vectors in the order of the texts; one that is missing is empty.
+fn sorted(answer: Answer, texts: usize) -> Vec<Vec<f32>> {
+    let mut rows = vec![Vec::new(); texts];
+    for (place, row) in answer.data.into_iter().enumerate() {
+        if let Some(slot) = rows.get_mut(row.index.unwrap_or(place)) {
+            *slot = row.embedding;
         }
-        let mut rows = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(BATCH) {
-            rows.extend(self.runtime.block_on(self.call(batch))?);
-        }
-        Ok(rows)
     }
-
-    fn dimensions(&self) -> usize {
-        self.dimensions.get().copied().unwrap_or(0)
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
+    rows
 }
 
 #[cfg(test)]
@@ -156,6 +121,7 @@ mod tests {
         routing::post,
     };
     use serde_json::Value;
+    use tandem_domain::embedder::Embedder as _;
 
     use super::*;
     use crate::{config::Span, embedding::OffWorker};
@@ -195,7 +161,7 @@ mod tests {
     }
 
     async fn embed(
-        service: Service,
+        service: Remote<Service>,
         texts: &'static [&'static str],
     ) -> Result<Vec<Vec<f32>>, EmbedError> {
         let off = OffWorker(Arc::new(service));
@@ -252,9 +218,9 @@ mod tests {
             json!({"data": [{"index": 7, "embedding": [1.0]}]}),
         ];
         for answer in answers {
-            let answer = serde_json::from_value(answer).unwrap();
+            let answer = sorted(serde_json::from_value(answer).unwrap(), 1);
             assert!(matches!(
-                service.sorted(answer, 1),
+                service.checked(answer, 1),
                 Err(EmbedError::Answer(_))
             ));
         }
