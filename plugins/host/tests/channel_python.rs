@@ -11,8 +11,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::http::Method;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use tandem_channel_kit::{
     Account, Channel, Kind as _, Opening,
@@ -30,6 +28,9 @@ use tandem_channel_kit::{
 use tandem_plugin_host::{NoServices, PluginConfig, PluginKind};
 
 mod common;
+#[path = "common/signed.rs"]
+mod signed;
+
 use common::{World, mode, skip};
 
 const KEY: &str = "what the platform signs with";
@@ -110,19 +111,8 @@ fn words(said: &Said) -> Value {
 }
 
 fn signed(at: u64, body: Vec<u8>) -> Request {
-    let time = at.to_string();
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
-    mac.update(time.as_bytes());
-    mac.update(b".");
-    mac.update(&body);
-    let digits = mac.finalize().into_bytes();
-    let signature = digits.iter().map(|byte| format!("{byte:02x}")).collect();
-    Request {
-        method: Method::POST,
-        uri: "/hooks/pager/main".into(),
-        headers: vec![("x-time".into(), time), ("x-signature".into(), signature)],
-        body,
-    }
+    let headers = ["x-time", "x-signature"];
+    signed::signed("/hooks/pager/main", headers, KEY, at, body)
 }
 
 fn saying(at: u64, what: &Value) -> Request {

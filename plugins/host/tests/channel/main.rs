@@ -7,6 +7,8 @@ mod common;
 mod pigeon;
 mod receiving;
 mod sending;
+#[path = "../common/signed.rs"]
+mod signed;
 mod suite;
 mod tape;
 
@@ -20,7 +22,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use axum::http::Method;
 use serde_json::{Value, json};
 use tandem_channel_kit::{
     Account, Channel, ChannelError, Health, Inbox, InboxError, Kind as _, NewFile, Opening, Stop,

@@ -36,13 +36,7 @@ async fn a_reload_under_traffic_loses_doubles_and_reorders_nothing() {
     until(|| tape.sink.events().len() == EVENTS as usize).await;
     stop.stop();
     running.await.unwrap().unwrap();
-    let texts: Vec<String> = tape.sink.events().iter().map(|e| e.text()).collect();
-    let expected: Vec<String> = (0..EVENTS).map(|n| n.to_string()).collect();
-    assert_eq!(texts, expected);
-    let mut left = far()["traffic"].sent.clone();
-    left.sort();
-    sent.sort();
-    assert_eq!(left, sent, "each message left once");
+    tape.each_once(EVENTS, sent);
     assert_eq!(tape.plugins.shutdown().await[0].1, Retired::Destroyed);
     let gone = tape.send("late").await;
     assert!(matches!(gone, Err(SendError::Transient(_))), "{gone:?}");
@@ -96,13 +90,7 @@ async fn an_account_opened_anew_goes_over_once_and_refused_settings_change_nothi
     until(|| tape.sink.events().len() == EVENTS as usize).await;
     stop.stop();
     running.await.unwrap().unwrap();
-    let texts: Vec<String> = tape.sink.events().iter().map(|e| e.text()).collect();
-    let expected: Vec<String> = (0..EVENTS).map(|n| n.to_string()).collect();
-    assert_eq!(texts, expected);
-    let mut sent = far()["anew"].sent.clone();
-    sent.sort();
-    left.sort();
-    assert_eq!(sent, left, "each message left once");
+    tape.each_once(EVENTS, left);
     assert_eq!(tape.plugins.health().len(), 1);
 }
 

@@ -1,7 +1,6 @@
 //! The suite every channel passes, over the channel of the documentation.
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use tandem_channel_kit::conformance::{
     self,
     sending::{self, Outgoing},
@@ -43,22 +42,9 @@ async fn fresh_pigeon(api: &str) -> Arc<dyn Channel> {
 }
 
 fn signed(at: u64, body: &Value) -> Request {
-    let (time, body) = (at.to_string(), body.to_string().into_bytes());
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(KEY.as_bytes()).unwrap();
-    mac.update(time.as_bytes());
-    mac.update(b".");
-    mac.update(&body);
-    let digits = mac.finalize().into_bytes();
-    let signature = digits.iter().map(|byte| format!("{byte:02x}")).collect();
-    Request {
-        method: Method::POST,
-        uri: "/hooks/pigeon/main".into(),
-        headers: vec![
-            ("x-pigeon-time".into(), time),
-            ("x-pigeon-signature".into(), signature),
-        ],
-        body,
-    }
+    let headers = ["x-pigeon-time", "x-pigeon-signature"];
+    let body = body.to_string().into_bytes();
+    signed::signed("/hooks/pigeon/main", headers, KEY, at, body)
 }
 
 /// When all of it happens: the same words are the same request.

@@ -216,6 +216,17 @@ impl Taped {
         tokio::spawn(async move { channel.run(inbox, stop).await })
     }
 
+    /// Every event arrived once and in order, and each of these messages left once.
+    pub fn each_once(&self, events: u32, mut messages: Vec<String>) {
+        let texts: Vec<String> = self.sink.events().iter().map(|e| e.text()).collect();
+        let expected: Vec<String> = (0..events).map(|n| n.to_string()).collect();
+        assert_eq!(texts, expected);
+        let mut left = far()[self.account.id.as_str()].sent.clone();
+        left.sort();
+        messages.sort();
+        assert_eq!(left, messages, "each message left once");
+    }
+
     pub async fn call(&self, path: &str) -> (u16, axum::http::HeaderMap, String) {
         let router = self.channel.routes(self.inbox());
         let request = axum::http::Request::post(path).body(axum::body::Body::empty());
